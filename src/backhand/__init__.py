@@ -1,0 +1,79 @@
+"""Backhand: neural networks whose every backward pass is written by hand, with autograd off."""
+
+from backhand.checks import GradientMismatch, gradient_check
+from backhand.gate import Accumulation, Gate
+from backhand.gradients import gradients
+from backhand.layer import Layer, LayerError
+from backhand.layers import (
+    Dropout,
+    FullyConnected,
+    Initializer,
+    KaimingNormal,
+    KaimingUniform,
+    ReLU,
+    Sigmoid,
+    Tanh,
+    XavierNormal,
+    XavierUniform,
+)
+from backhand.losses import BinaryCrossEntropyLoss, CrossEntropyLoss, Loss, MSELoss
+from backhand.networks import (
+    Concatenate,
+    Product,
+    Residual,
+    Sequential,
+    Sum,
+    load,
+    save,
+    share,
+    summary,
+)
+from backhand.parameter import Parameter
+from backhand.rules import SGD, Adam, AdamW, Momentum, UpdateRule
+from backhand.training import History, NonFiniteLoss, accuracy, evaluate, fit
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "SGD",
+    "Accumulation",
+    "Adam",
+    "AdamW",
+    "BinaryCrossEntropyLoss",
+    "Concatenate",
+    "CrossEntropyLoss",
+    "Dropout",
+    "FullyConnected",
+    "Gate",
+    "GradientMismatch",
+    "History",
+    "Initializer",
+    "KaimingNormal",
+    "KaimingUniform",
+    "Layer",
+    "LayerError",
+    "Loss",
+    "MSELoss",
+    "Momentum",
+    "NonFiniteLoss",
+    "Parameter",
+    "Product",
+    "ReLU",
+    "Residual",
+    "Sequential",
+    "Sigmoid",
+    "Sum",
+    "Tanh",
+    "UpdateRule",
+    "XavierNormal",
+    "XavierUniform",
+    "accuracy",
+    "evaluate",
+    "fit",
+    "gradient_check",
+    "gradients",
+    "load",
+    "save",
+    "share",
+    "summary",
+]

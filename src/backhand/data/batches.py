@@ -1,0 +1,33 @@
+"""Minibatches, shuffled with a seeded generator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from backhand.data.checked import Data
+
+
+def batches(
+    data: tuple[Tensor, Tensor], batch_size: int, generator: torch.Generator | None = None
+) -> Iterator[Data]:
+    """The rows in batches: shuffled by the generator, or in order where none is given.
+
+    Args:
+        data: (inputs, targets), with one row for each example.
+        batch_size: rows in a batch; the last one may have fewer.
+        generator: draws one permutation of the rows; None for the order they stand in.
+
+    Raises:
+        ValueError: batch_size is less than 1.
+    """
+    if batch_size < 1:
+        raise ValueError(f"batch_size: expected 1 row or more, got {batch_size}")
+    inputs, targets = data
+    if generator is not None:
+        order = torch.randperm(len(inputs), generator=generator)
+        inputs, targets = inputs[order], targets[order]
+    for start in range(0, len(inputs), batch_size):
+        yield Data(inputs[start : start + batch_size], targets[start : start + batch_size])

@@ -1,0 +1,289 @@
+"""Gates: what holds contributions to a parameter until the outermost backward settles.
+
+Everything that must know more than one contribution stands here: a parameter used in two
+places, accumulation over micro-batches, clipping by the global norm, reading gradients.
+No layer knows of it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from backhand.parameter import Parameter
+
+
+class Contribution(Protocol):
+    """One use's part of a parameter's gradient, in the form the layer had it in."""
+
+    def gradient(self) -> Tensor: ...
+    def squared_norm(self) -> Tensor: ...
+    def scaled(self, scale: Tensor) -> Contribution: ...
+    def update(self, parameter: Parameter, learning_rate: float) -> None: ...
+
+
+class Whole:
+    """A gradient as it is."""
+
+    __slots__ = ("_gradient",)
+
+    def __init__(self, gradient: Tensor) -> None:
+        self._gradient = gradient
+
+    def gradient(self) -> Tensor:
+        return self._gradient
+
+    def squared_norm(self) -> Tensor:
+        return self._gradient.square().sum()
+
+    def scaled(self, scale: Tensor) -> Whole:
+        return Whole(self._gradient * scale)
+
+    def update(self, parameter: Parameter, learning_rate: float) -> None:
+        parameter.rule.update(parameter, self._gradient, learning_rate)
+
+
+class Product:
+    """gradient = left @ right, not formed: left (outputs, rows), right (rows, inputs)."""
+
+    __slots__ = ("left", "right")
+
+    def __init__(self, left: Tensor, right: Tensor) -> None:
+        self.left = left
+        self.right = right
+
+    def gradient(self) -> Tensor:
+        return self.left @ self.right
+
+    def squared_norm(self) -> Tensor:
+        """|left @ right|² = Σ (leftᵀ left) ∘ (right rightᵀ), or directly where that is smaller."""
+        rows, outputs, inputs = self.left.shape[1], self.left.shape[0], self.right.shape[1]
+        if rows * rows > outputs * inputs:
+            return self.gradient().square().sum()
+        return ((self.left.t() @ self.left) * (self.right @ self.right.t())).sum()
+
+    def scaled(self, scale: Tensor) -> Product:
+        return Product(self.left * scale, self.right)
+
+    def update(self, parameter: Parameter, learning_rate: float) -> None:
+        parameter.rule.update_product(parameter, self.left, self.right, learning_rate)
+
+
+class Summed:
+    """gradient = error summed over its rows: error (rows, outputs)."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: Tensor) -> None:
+        self.error = error
+
+    def gradient(self) -> Tensor:
+        return self.error.sum(0)
+
+    def squared_norm(self) -> Tensor:
+        return self.gradient().square().sum()
+
+    def scaled(self, scale: Tensor) -> Summed:
+        return Summed(self.error * scale)
+
+    def update(self, parameter: Parameter, learning_rate: float) -> None:
+        parameter.rule.update_sum(parameter, self.error, learning_rate)
+
+
+def together(contributions: Sequence[Contribution]) -> Contribution:
+    """The sum of several contributions as one: factors side by side where all are products."""
+    if len(contributions) == 1:
+        return contributions[0]
+    products = [each for each in contributions if isinstance(each, Product)]
+    if len(products) == len(contributions):
+        lefts = torch.cat([each.left for each in products], dim=1)
+        return Product(lefts, torch.cat([each.right for each in products], dim=0))
+    sums = [each for each in contributions if isinstance(each, Summed)]
+    if len(sums) == len(contributions):
+        return Summed(torch.cat([each.error for each in sums], dim=0))
+    total = contributions[0].gradient()
+    for each in contributions[1:]:
+        total = total + each.gradient()
+    return Whole(total)
+
+
+class Gate:
+    """Updates each parameter once, by the sum of its contributions, when backward settles.
+
+    With `max_norm` the update is that of gradients clipped by their global norm over all
+    parameters behind this gate: g · min(1, max_norm / (|g| + 1e-6)), as torch's
+    clip_grad_norm_; exact, in one backward, and from factors: no gradient is formed for it.
+    The price is memory: the factors (an input and an error for each layer) live until
+    backward ends.
+
+    Args:
+        max_norm: the largest global norm let through; None for no clipping.
+
+    Raises:
+        ValueError: max_norm is not positive.
+    """
+
+    def __init__(self, max_norm: float | None = None) -> None:
+        if max_norm is not None and not max_norm > 0:
+            raise ValueError(f"max_norm: expected a positive number, got {max_norm}")
+        self.max_norm = max_norm
+        self._held: dict[Parameter, list[Contribution]] = {}
+        self._rates: dict[Parameter, float] = {}
+
+    def admit(self, parameter: Parameter) -> None:
+        """Called when the gate is set before a parameter."""
+
+    def hold(self, parameter: Parameter, contribution: Contribution, learning_rate: float) -> None:
+        """Keep a contribution until backward settles."""
+        self._held.setdefault(parameter, []).append(contribution)
+        self._rates[parameter] = learning_rate
+
+    def settle(self) -> None:
+        """Update every parameter that got a contribution. Called as the outermost backward ends."""
+        self.release({parameter: together(held) for parameter, held in self._held.items()})
+        self.drop()
+
+    def release(self, contributions: dict[Parameter, Contribution]) -> None:
+        """Clip, then update."""
+        if self.max_norm is not None and contributions:
+            squares = [each.squared_norm() for each in contributions.values()]
+            norm = torch.stack(squares).sum().sqrt()
+            scale = (self.max_norm / (norm + 1e-6)).clamp(max=1.0)
+            contributions = {p: each.scaled(scale) for p, each in contributions.items()}
+        for parameter, contribution in contributions.items():
+            parameter.update(contribution, self._rates[parameter])
+
+    def drop(self) -> None:
+        """Forget what is held, unlearnt: after settling, or when a backward failed."""
+        self._held.clear()
+        self._rates.clear()
+
+
+class Accumulation(Gate):
+    """One update for every so many backwards, by the mean of their gradients.
+
+    Over equal micro-batches that is the gradient of the whole batch. The gradients' sums take
+    as much memory as the weights. A backward that fails drops the micro-batches summed so far.
+
+    Args:
+        every: how many outermost backwards make one update.
+        max_norm: clip the mean by its global norm (see Gate); None for no clipping.
+
+    Raises:
+        ValueError: every is less than 1, or max_norm not positive.
+    """
+
+    def __init__(self, every: int, max_norm: float | None = None) -> None:
+        super().__init__(max_norm)
+        if every < 1:
+            raise ValueError(f"every: expected 1 or more backwards to an update, got {every}")
+        self.every = every
+        self.count = 0
+        self._sums: dict[Parameter, Tensor] = {}
+
+    def admit(self, parameter: Parameter) -> None:
+        self._sums[parameter] = torch.zeros_like(parameter.value)
+
+    def hold(self, parameter: Parameter, contribution: Contribution, learning_rate: float) -> None:
+        total = self._sums[parameter]
+        if isinstance(contribution, Product):
+            total.addmm_(contribution.left, contribution.right)
+        else:
+            total.add_(contribution.gradient())
+        self._rates[parameter] = learning_rate
+
+    def settle(self) -> None:
+        self.count += 1
+        if self.count == self.every:
+            means = {p: Whole(self._sums[p] / self.every) for p in self._rates}
+            self.release(dict(means))
+            self.drop()
+
+    def drop(self) -> None:
+        super().drop()
+        self.count = 0
+        for total in self._sums.values():
+            total.zero_()
+
+
+class Reading(Gate):
+    """Keeps the gradients and lets nothing learn."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gradients: dict[Parameter, Tensor] = {}
+
+    def release(self, contributions: dict[Parameter, Contribution]) -> None:
+        self.gradients = {p: each.gradient() for p, each in contributions.items()}
+
+
+class _UnderWay(threading.local):
+    """The backward under way in this thread."""
+
+    def __init__(self) -> None:
+        self.depth = 0
+        self.gates: dict[Gate, None] = {}
+        self.learnt: set[Parameter] = set()
+        self.sharing = Gate()
+
+
+_under_way = _UnderWay()
+
+
+class settling:
+    """A backward: what gates hold inside it is settled when the outermost one ends."""
+
+    __slots__ = ()
+
+    def __enter__(self) -> None:
+        _under_way.depth += 1
+
+    def __exit__(self, *problem: object) -> None:
+        _under_way.depth -= 1
+        if _under_way.depth == 0:
+            _settle(failed=problem[0] is not None)
+
+
+def _settle(failed: bool) -> None:
+    _under_way.learnt.clear()
+    if _under_way.gates:
+        gates, _under_way.gates = _under_way.gates, {}
+        for gate in gates:
+            if failed:
+                gate.drop()
+            else:
+                gate.settle()
+
+
+def learns_at_once(parameter: Parameter) -> bool:
+    """Whether nothing stands between a parameter and its rule; marks it as learnt, if so."""
+    if parameter.gate is not None or parameter.shared or parameter.frozen:
+        return False
+    if _under_way.depth:
+        learnt = _under_way.learnt
+        if parameter in learnt:
+            raise RuntimeError(
+                f"{parameter!r} got a second contribution in one backward after learning from "
+                "the first; call share(layer) in the constructor of what uses the layer twice"
+            )
+        learnt.add(parameter)
+    return True
+
+
+def hold(parameter: Parameter, contribution: Contribution, learning_rate: float) -> None:
+    """Leave a contribution with the parameter's gate until the outermost backward settles."""
+    if parameter.frozen:
+        return
+    if not _under_way.depth:
+        raise RuntimeError(
+            f"{parameter!r} learns through a gate, and no backward is under way to settle it; "
+            "call backward, not propagate"
+        )
+    gate = parameter.gate or _under_way.sharing
+    _under_way.gates[gate] = None
+    gate.hold(parameter, contribution, learning_rate)

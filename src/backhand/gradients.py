@@ -1,0 +1,43 @@
+"""gradients: all gradients of a step, read without learning anything."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from backhand.gate import Reading, settling
+from backhand.layer import Layer, Value
+from backhand.losses import Loss
+
+
+def gradients(network: Layer, loss: Loss, input: Value, target: Tensor) -> dict[str, Tensor]:
+    """The gradient of the loss by every parameter, of its shape, keyed by path. Changes nothing.
+
+    Parameters that are frozen, or that the step does not use, have no entry. Gates the
+    network has are passed by, so these are the gradients before clipping or accumulation.
+
+    Args:
+        network: any Layer.
+        loss: a Loss.
+        input: one batch.
+        target: one batch, as the loss takes it.
+
+    Raises:
+        LayerError, ValueError, TypeError: the batch does not fit the network or the loss.
+    """
+    parameters = network.parameters()
+    reading = Reading()
+    gates = [parameter.gate for parameter in parameters.values()]
+    generator = torch.random.get_rng_state()
+    try:
+        for parameter in parameters.values():
+            parameter.gate = reading
+        prediction, memory = network.forward(input, True)
+        with settling():
+            network.propagate(loss.backward(prediction, target), memory, 0.0)
+    finally:
+        torch.random.set_rng_state(generator)
+        for parameter, gate in zip(parameters.values(), gates, strict=True):
+            parameter.gate = gate
+    found = reading.gradients
+    return {path: found[each] for path, each in parameters.items() if each in found}

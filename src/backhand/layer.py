@@ -1,0 +1,238 @@
+"""Layer: the contract every layer keeps.
+
+The law: forward changes nothing; backward is the only place where anything changes;
+the outermost backward settles.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
+
+import torch
+from torch import Tensor
+
+from backhand.gate import Gate, settling
+from backhand.parameter import Parameter
+
+if TYPE_CHECKING:
+    from backhand.rules import UpdateRule
+
+Value: TypeAlias = Tensor | tuple[Tensor, ...]
+Shape: TypeAlias = tuple[Any, ...]
+
+
+class LayerError(ValueError):
+    """A layer was given what it cannot take; the message begins with its path in the network."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message)
+        self.path: list[str] = []
+
+    def __str__(self) -> str:
+        message = str(self.args[0])
+        return f"{'.'.join(self.path)}: {message}" if self.path else message
+
+
+class Layer:
+    """A function with weights, and its derivative, both written by hand.
+
+    An author writes `forward` and `propagate`. A user calls the layer, then `backward`;
+    `predict` is for use after training. One tensor, or a tuple of them, goes in and comes out.
+    """
+
+    last_input: Value | None = None
+    """The input of the last call (not of `predict`); None before the first."""
+
+    _awaiting_backward: tuple[Any, Shape] | None = None
+
+    # What an author of a layer writes.
+
+    def forward(self, input: Any, training: bool) -> tuple[Any, Any]:
+        """Return the output and the memory that `propagate` will need. Changes nothing."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def propagate(self, error: Any, memory: Any, learning_rate: float) -> Any:
+        """Form the input error from the old weights, then learn, then return the input error.
+
+        Args:
+            error: dLoss/dOutput, of the output's shape; never written to.
+            memory: what `forward` returned beside the output.
+            learning_rate: passed on to every parameter's `learn…`.
+
+        Returns:
+            dLoss/dInput, of the input's shape; None for an input without a derivative.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no propagate")
+
+    # What a user calls.
+
+    def __call__(self, input: Value) -> Any:
+        """The forward half of a training step: returns the output, keeps what backward needs."""
+        output, memory = self.forward(_without_history(input), True)
+        self.last_input = input
+        self._awaiting_backward = (memory, _shape(output))
+        return output
+
+    def backward(self, error: Value, learning_rate: float) -> Any:
+        """Pass the error back through the last call, learning on the way.
+
+        Args:
+            error: dLoss/dOutput of the last call, of its output's shape.
+            learning_rate: finite, at least 0.
+
+        Returns:
+            The input error dLoss/dInput, computed from the weights before this update.
+
+        Raises:
+            RuntimeError: no call is waiting for its backward.
+            LayerError: the error's shape is not the output's.
+            ValueError: the learning rate is negative, infinite or not a number.
+        """
+        if self._awaiting_backward is None:
+            raise RuntimeError(
+                f"{self!r}.backward: no call is waiting for it; "
+                "call the layer first, and backward once for each call"
+            )
+        check_learning_rate(learning_rate)
+        memory, expected = self._awaiting_backward
+        if _shape(error) != expected:
+            raise LayerError(
+                f"{self!r}.backward expected an error of its output's shape {expected}, "
+                f"got {_shape(error)}"
+            )
+        self._awaiting_backward = None
+        with settling():
+            return self.propagate(_without_history(error), memory, learning_rate)
+
+    def predict(self, input: Value) -> Any:
+        """Return the output as in use after training (no dropout, say); keep nothing."""
+        return self.forward(_without_history(input), False)[0]
+
+    # The layers and parameters inside.
+
+    def children(self) -> dict[str, Layer]:
+        """The layers directly inside, by name: attributes that are layers, or lists of them."""
+        found: dict[str, Layer] = {}
+        for name, value in vars(self).items():
+            if isinstance(value, Layer):
+                found[name] = value
+            elif isinstance(value, list | tuple):
+                items = ((f"{name}.{i}", item) for i, item in enumerate(value))
+                found.update((path, item) for path, item in items if isinstance(item, Layer))
+        return found
+
+    def layers_by_path(self) -> Iterator[tuple[str, Layer]]:
+        """This layer (path "") and all inside, parents first; a layer used twice comes twice."""
+        yield "", self
+        for name, child in self.children().items():
+            for path, layer in child.layers_by_path():
+                yield f"{name}.{path}" if path else name, layer
+
+    def own_parameters(self) -> dict[str, Parameter]:
+        """The parameters directly in this layer, by attribute name."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, Parameter)}
+
+    def parameters(self) -> dict[str, Parameter]:
+        """Every parameter inside by path ("2.branch.0.weight"); a shared one by its first path."""
+        found: dict[str, Parameter] = {}
+        seen: set[Parameter] = set()
+        for path, layer in self.layers_by_path():
+            for name, parameter in layer.own_parameters().items():
+                if parameter not in seen:
+                    seen.add(parameter)
+                    found[f"{path}.{name}" if path else name] = parameter
+        return found
+
+    # What holds for all parameters inside at once.
+
+    def learn_with(self, rule: UpdateRule) -> Self:
+        """Set the update rule of every parameter inside, with fresh state."""
+        for parameter in self.parameters().values():
+            parameter.learn_with(rule)
+        return self
+
+    def gate_with(self, gate: Gate | None) -> Self:
+        """Set one gate before every parameter inside (None: learn at once, as at first)."""
+        for parameter in self.parameters().values():
+            parameter.gate_with(gate)
+        return self
+
+    def freeze(self, frozen: bool = True) -> Self:
+        """Keep every parameter inside from learning; `freeze(False)` lets them learn again."""
+        for parameter in self.parameters().values():
+            parameter.frozen = frozen
+        return self
+
+    def to(self, target: torch.dtype | torch.device | str) -> Self:
+        """Convert every parameter and its state to a dtype or device, in this very layer."""
+        for parameter in self.parameters().values():
+            parameter.to(target)
+        return self
+
+    # How a layer is written down.
+
+    def settings(self) -> dict[str, Any]:
+        """The constructor's arguments, from attributes of the same names: for `save` and `repr`."""
+        names = list(inspect.signature(type(self)).parameters)
+        missing = [name for name in names if not hasattr(self, name)]
+        if missing:
+            raise AttributeError(
+                f"{type(self).__name__} keeps no attribute {missing[0]!r}, which its constructor "
+                "takes; keep it, or override settings()"
+            )
+        return {name: getattr(self, name) for name in names}
+
+    def __repr__(self) -> str:
+        parameters = inspect.signature(type(self)).parameters
+        words = []
+        for name, value in self.settings().items():
+            default = parameters[name].default
+            if default is inspect.Parameter.empty:
+                words.append(repr(value))
+            elif value != default:
+                words.append(f"{name}={value!r}")
+        return f"{type(self).__name__}({', '.join(words)})"
+
+    # Checks for authors; no tensor is read for them.
+
+    def expect_features(self, input: Tensor, features: int, like: Tensor) -> None:
+        """Refuse an input whose last axis is not `features` long or whose dtype is not `like`'s."""
+        if input.dim() == 0 or input.shape[-1] != features:
+            raise LayerError(
+                f"{self!r} expected input (batch, {features}), got {tuple(input.shape)}"
+            )
+        if input.dtype is not like.dtype:
+            raise LayerError(f"{self!r} expected input of {like.dtype}, got {input.dtype}")
+
+
+def check_learning_rate(learning_rate: float) -> None:
+    """Refuse a learning rate that is negative, infinite or not a number."""
+    if not 0 <= learning_rate < math.inf:
+        raise ValueError(
+            f"learning rate: expected a finite number of 0 or more, got {learning_rate}"
+        )
+
+
+def placed(problem: Exception, name: str, child: Layer) -> Exception:
+    """Write on a child's exception, as it passes its container, which child raised it."""
+    if isinstance(problem, LayerError):
+        problem.path.insert(0, name)
+    else:
+        problem.add_note(f"in layer {name}: {child!r}")
+    return problem
+
+
+def _shape(value: Value) -> Shape:
+    if isinstance(value, tuple):
+        return tuple(_shape(each) for each in value)
+    return tuple(value.shape)
+
+
+def _without_history(value: Value) -> Any:
+    """The same values, free of any autograd history the caller's tensors may carry."""
+    if isinstance(value, tuple):
+        return tuple(_without_history(each) for each in value)
+    return value.detach()

@@ -1,0 +1,84 @@
+"""The fully connected layer."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from backhand.layer import Layer
+from backhand.layers.initializers import Initializer, XavierUniform
+from backhand.parameter import Parameter
+
+
+class FullyConnected(Layer):
+    """output = input · weightᵀ + bias, over the last axis.
+
+    Shapes: input (*batch, inputs), output (*batch, outputs), weight (outputs, inputs),
+    bias (outputs,).
+    Backward: input error = error · weight; weight learns errorᵀ · input, bias learns the error
+    summed over the batch.
+
+    Args:
+        inputs, outputs: how many features go in and come out; at least 1.
+        bias: whether there is one; default True. It begins at 0.
+        initializer: makes the weight; default Xavier uniform (Glorot & Bengio 2010, eq. 16).
+
+    Raises:
+        ValueError: inputs or outputs less than 1.
+        LayerError: (at a call) the input's last axis is not `inputs`, or its dtype another.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        bias: bool = True,
+        initializer: Initializer = XavierUniform(),
+    ) -> None:
+        if inputs < 1 or outputs < 1:
+            raise ValueError(
+                f"FullyConnected: expected at least 1 input and 1 output, got {inputs}, {outputs}"
+            )
+        self.inputs = inputs
+        self.outputs = outputs
+        self.initializer = initializer
+        self.weight = Parameter(initializer(outputs, inputs))
+        self.bias = Parameter(torch.zeros(outputs)) if bias else None
+
+    def settings(self) -> dict[str, object]:
+        return super().settings() | {"bias": self.bias is not None}
+
+    def forward(
+        self, input: Float[Tensor, "*batch inputs"], training: bool
+    ) -> tuple[Float[Tensor, "*batch outputs"], Float[Tensor, "*batch inputs"]]:
+        weight = self.weight.value
+        self.expect_features(input, self.inputs, like=weight)
+        if self.bias is None:
+            output = torch.mm(_rows(input), weight.t())
+        else:
+            output = torch.addmm(self.bias.value, _rows(input), weight.t())
+        return _unrow(output, input), input
+
+    def propagate(
+        self,
+        error: Float[Tensor, "*batch outputs"],
+        input: Float[Tensor, "*batch inputs"],
+        learning_rate: float,
+    ) -> Float[Tensor, "*batch inputs"]:
+        rows = _rows(error)
+        input_error = torch.mm(rows, self.weight.value)
+        self.weight.learn_product(rows.t(), _rows(input), learning_rate)
+        if self.bias is not None:
+            self.bias.learn_sum(rows, learning_rate)
+        return _unrow(input_error, input)
+
+
+def _rows(tensor: Tensor) -> Tensor:
+    """All leading axes as one."""
+    return tensor if tensor.dim() == 2 else tensor.reshape(-1, tensor.shape[-1])
+
+
+def _unrow(rows: Tensor, like: Tensor) -> Tensor:
+    """The rows under the leading axes of `like` again."""
+    return rows if like.dim() == 2 else rows.reshape(*like.shape[:-1], rows.shape[-1])

@@ -1,0 +1,172 @@
+"""Losses: error functions, with a layer's interface but not layers.
+
+A loss is a pure function of (prediction, target). Its value is the mean over the batch, its
+`backward` the error dLoss/dPrediction, so that layers only ever sum.
+"""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int, Shaped
+from torch import Tensor
+
+
+class Loss:
+    """What every loss keeps. An author writes `forward` and `backward`."""
+
+    def __call__(
+        self, prediction: Float[Tensor, "*batch outputs"], target: Shaped[Tensor, "..."]
+    ) -> Float[Tensor, ""]:
+        """The loss, a 0-dim tensor; the same as `forward`."""
+        return self.forward(prediction, target)
+
+    def forward(
+        self, prediction: Float[Tensor, "*batch outputs"], target: Shaped[Tensor, "..."]
+    ) -> Float[Tensor, ""]:
+        """The loss, a 0-dim tensor."""
+        raise NotImplementedError(f"{type(self).__name__} has no forward")
+
+    def backward(
+        self, prediction: Float[Tensor, "*batch outputs"], target: Shaped[Tensor, "..."]
+    ) -> Float[Tensor, "*batch outputs"]:
+        """The error dLoss/dPrediction, of the prediction's shape."""
+        raise NotImplementedError(f"{type(self).__name__} has no backward")
+
+    def check_values(self, target: Shaped[Tensor, "..."], outputs: int) -> None:
+        """Refuse target values this loss cannot take: read once per data set, not each step.
+
+        Args:
+            target: all targets of a data set.
+            outputs: the length of the prediction's last axis.
+
+        Raises:
+            ValueError: a value is out of range.
+        """
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+def _expect_same_shape(loss: Loss, prediction: Tensor, target: Tensor) -> None:
+    if prediction.shape != target.shape:
+        raise ValueError(
+            f"{loss!r} expected a target of the prediction's shape {tuple(prediction.shape)}, "
+            f"got {tuple(target.shape)}"
+        )
+    if prediction.dtype is not target.dtype:
+        raise TypeError(
+            f"{loss!r} expected a target of the prediction's dtype {prediction.dtype}, "
+            f"got {target.dtype}"
+        )
+    _expect_rows(loss, prediction)
+
+
+def _expect_rows(loss: Loss, prediction: Tensor) -> None:
+    if prediction.numel() == 0:
+        raise ValueError(
+            f"{loss!r}: the mean over an empty batch is not defined; "
+            f"got a prediction of shape {tuple(prediction.shape)}"
+        )
+
+
+class MSELoss(Loss):
+    """loss = mean of (prediction - target)², over all n elements.
+
+    Shapes: prediction and target (*batch, outputs).
+    Backward: error = 2 (prediction - target) / n.
+
+    Raises:
+        ValueError: shapes differ, or the batch is empty.
+        TypeError: dtypes differ.
+    """
+
+    def forward(
+        self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*shape"]
+    ) -> Float[Tensor, ""]:
+        _expect_same_shape(self, prediction, target)
+        return (prediction - target).square().mean()
+
+    def backward(
+        self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*shape"]
+    ) -> Float[Tensor, "*shape"]:
+        _expect_same_shape(self, prediction, target)
+        return (prediction - target) * (2 / prediction.numel())
+
+
+class BinaryCrossEntropyLoss(Loss):
+    """loss = mean of log(1 + eᶻ) - target · z, where z is the prediction, a logit.
+
+    That is the cross-entropy of sigmoid(z), formed so that no z overflows. Targets lie in [0, 1].
+    Shapes: prediction and target (*batch, outputs), n elements in all.
+    Backward: error = (sigmoid(z) - target) / n.
+
+    Raises:
+        ValueError: shapes differ, or the batch is empty.
+        TypeError: dtypes differ.
+    """
+
+    def forward(
+        self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*shape"]
+    ) -> Float[Tensor, ""]:
+        _expect_same_shape(self, prediction, target)
+        softplus = prediction.clamp(min=0) + torch.log1p(torch.exp(-prediction.abs()))
+        return (softplus - target * prediction).mean()
+
+    def backward(
+        self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*shape"]
+    ) -> Float[Tensor, "*shape"]:
+        _expect_same_shape(self, prediction, target)
+        return (torch.sigmoid(prediction) - target) * (1 / prediction.numel())
+
+    def check_values(self, target: Shaped[Tensor, "..."], outputs: int) -> None:
+        lowest, highest = float(target.min()), float(target.max())
+        if lowest < 0 or highest > 1:
+            wrong = lowest if lowest < 0 else highest
+            raise ValueError(f"{self!r} expected targets in [0, 1], got {wrong:g}")
+
+
+class CrossEntropyLoss(Loss):
+    """loss = mean over the batch of log Σ eᶻ - z[target], where z is the prediction, logits.
+
+    Shapes: prediction (*batch, classes), target (*batch) of int64 class indices; n rows in all.
+    Backward: error = (softmax(z) - onehot(target)) / n.
+
+    Raises:
+        ValueError: the target's shape is not the prediction's without its last axis, or the
+            batch is empty.
+        TypeError: the target is not int64.
+    """
+
+    def forward(
+        self, prediction: Float[Tensor, "*batch classes"], target: Int[Tensor, "*batch"]
+    ) -> Float[Tensor, ""]:
+        self._expect_classes(prediction, target)
+        chosen = prediction.gather(-1, target.unsqueeze(-1)).squeeze(-1)
+        return (torch.logsumexp(prediction, -1) - chosen).mean()
+
+    def backward(
+        self, prediction: Float[Tensor, "*batch classes"], target: Int[Tensor, "*batch"]
+    ) -> Float[Tensor, "*batch classes"]:
+        self._expect_classes(prediction, target)
+        index = target.unsqueeze(-1)
+        minus_one = torch.full_like(index, -1, dtype=prediction.dtype)
+        error = torch.softmax(prediction, -1).scatter_add(-1, index, minus_one)
+        return error * (1 / target.numel())
+
+    def check_values(self, target: Shaped[Tensor, "..."], outputs: int) -> None:
+        lowest, highest = int(target.min()), int(target.max())
+        if lowest < 0 or highest >= outputs:
+            wrong = lowest if lowest < 0 else highest
+            raise ValueError(
+                f"{self!r} expected class indices from 0 to {outputs - 1}, got {wrong}"
+            )
+
+    def _expect_classes(self, prediction: Tensor, target: Tensor) -> None:
+        if prediction.dim() == 0 or prediction.shape[:-1] != target.shape:
+            raise ValueError(
+                f"{self!r} expected a target of shape {tuple(prediction.shape[:-1])} for a "
+                f"prediction of shape {tuple(prediction.shape)}, got {tuple(target.shape)}"
+            )
+        if target.dtype is not torch.int64:
+            raise TypeError(f"{self!r} expected int64 class indices, got {target.dtype}")
+        _expect_rows(self, prediction)

@@ -1,0 +1,20 @@
+"""Networks: architectures by composition. Each is itself a layer."""
+
+from backhand.networks.branches import Branches, Concatenate, Product, Residual, Sum
+from backhand.networks.saving import load, save
+from backhand.networks.sequential import Sequential
+from backhand.networks.sharing import share
+from backhand.networks.summary import summary
+
+__all__ = [
+    "Branches",
+    "Concatenate",
+    "Product",
+    "Residual",
+    "Sequential",
+    "Sum",
+    "load",
+    "save",
+    "share",
+    "summary",
+]

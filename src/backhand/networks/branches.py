@@ -1,0 +1,196 @@
+"""Branches: layers side by side over the same input, and what becomes of their outputs.
+
+The input fans out, so the errors that come back from the branches are summed. Memory: the list
+of the branches' memories, popped on the way back.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from backhand.layer import Layer, LayerError, placed
+from backhand.networks.sharing import share_repeated
+
+
+class Branches(Layer):
+    """What Sum, Product and Concatenate have in common.
+
+    Args:
+        branches: at least one layer.
+
+    Raises:
+        ValueError: no branch given.
+        TypeError: an item is not a Layer.
+    """
+
+    def __init__(self, branches: Iterable[Layer]) -> None:
+        self.branches = list(branches)
+        if not self.branches:
+            raise ValueError(f"{type(self).__name__} expected at least one branch, got none")
+        share_repeated(self)
+
+    def children(self) -> dict[str, Layer]:
+        return {str(i): branch for i, branch in enumerate(self.branches)}
+
+    def fan_out(self, input: Any, training: bool) -> tuple[list[Tensor], list[Any]]:
+        """Every branch's output and memory."""
+        outputs: list[Tensor] = []
+        memories: list[Any] = []
+        try:
+            for branch in self.branches:
+                output, memory = branch.forward(input, training)
+                outputs.append(output)
+                memories.append(memory)
+        except Exception as problem:
+            raise placed(problem, str(len(memories)), self.branches[len(memories)])
+        return outputs, memories
+
+    def fan_in(self, errors: list[Tensor], memories: list[Any], learning_rate: float) -> Any:
+        """The sum of the input errors that the branches send back for these errors."""
+        total = None
+        try:
+            for branch, error in zip(reversed(self.branches), reversed(errors), strict=True):
+                total = add_errors(total, branch.propagate(error, memories.pop(), learning_rate))
+        except Exception as problem:
+            raise placed(problem, str(len(memories)), self.branches[len(memories)])
+        return total
+
+    def expect_equal_shapes(self, outputs: list[Tensor]) -> None:
+        """Refuse outputs whose shapes differ: broadcasting would hide a mistake."""
+        for i, output in enumerate(outputs):
+            if output.shape != outputs[0].shape:
+                raise LayerError(
+                    f"{type(self).__name__} expected every branch's output of shape "
+                    f"{tuple(outputs[0].shape)} as branch 0's, got {tuple(output.shape)} "
+                    f"from branch {i}"
+                )
+
+
+def add_errors(one: Any, other: Any) -> Any:
+    """The sum of two input errors, either of which may be None, or a tuple of such."""
+    if one is None or other is None:
+        return one if other is None else other
+    if isinstance(one, tuple):
+        return tuple(add_errors(a, b) for a, b in zip(one, other, strict=True))
+    return one + other
+
+
+class Sum(Branches):
+    """output = Σ branch(input). Backward: every branch gets the same error.
+
+    Shapes: all branches' outputs, the output and the error are of one shape.
+    Raises LayerError where they are not.
+    """
+
+    def forward(self, input: Any, training: bool) -> tuple[Float[Tensor, "*shape"], list[Any]]:
+        outputs, memories = self.fan_out(input, training)
+        self.expect_equal_shapes(outputs)
+        total = outputs[0]
+        for output in outputs[1:]:
+            total = total + output
+        return total, memories
+
+    def propagate(
+        self, error: Float[Tensor, "*shape"], memories: list[Any], learning_rate: float
+    ) -> Any:
+        return self.fan_in([error] * len(self.branches), memories, learning_rate)
+
+
+class Product(Branches):
+    """output = Π branch(input), element by element (a gate, where one branch ends in a sigmoid).
+
+    Backward: each branch gets the error times the product of the other branches' outputs.
+    Shapes: all branches' outputs, the output and the error are of one shape.
+    Raises LayerError where they are not.
+    """
+
+    def forward(
+        self, input: Any, training: bool
+    ) -> tuple[Float[Tensor, "*shape"], tuple[list[Tensor], list[Any]]]:
+        outputs, memories = self.fan_out(input, training)
+        self.expect_equal_shapes(outputs)
+        return math.prod(outputs[1:], start=outputs[0]), (outputs, memories)
+
+    def propagate(
+        self,
+        error: Float[Tensor, "*shape"],
+        memory: tuple[list[Tensor], list[Any]],
+        learning_rate: float,
+    ) -> Any:
+        outputs, memories = memory
+        errors = [
+            math.prod(outputs[:i] + outputs[i + 1 :], start=error) for i in range(len(outputs))
+        ]
+        return self.fan_in(errors, memories, learning_rate)
+
+
+class Concatenate(Branches):
+    """output = the branches' outputs side by side along the last axis.
+
+    Shapes: branch i's output (*batch, features_i), the output (*batch, Σ features_i).
+    Backward: each branch gets its own part of the error.
+    Raises LayerError where the leading axes differ.
+    """
+
+    def forward(
+        self, input: Any, training: bool
+    ) -> tuple[Float[Tensor, "*batch features"], tuple[list[int], list[Any]]]:
+        outputs, memories = self.fan_out(input, training)
+        for i, output in enumerate(outputs):
+            if output.shape[:-1] != outputs[0].shape[:-1]:
+                raise LayerError(
+                    f"Concatenate expected leading axes {tuple(outputs[0].shape[:-1])} as "
+                    f"branch 0's, got {tuple(output.shape)} from branch {i}"
+                )
+        return torch.cat(outputs, dim=-1), ([each.shape[-1] for each in outputs], memories)
+
+    def propagate(
+        self,
+        error: Float[Tensor, "*batch features"],
+        memory: tuple[list[int], list[Any]],
+        learning_rate: float,
+    ) -> Any:
+        widths, memories = memory
+        return self.fan_in(list(torch.split(error, widths, dim=-1)), memories, learning_rate)
+
+
+class Residual(Layer):
+    """output = input + branch(input). Backward: input error = error + the branch's input error.
+
+    Shapes: input, the branch's output and the output are of one shape.
+    He et al., "Deep Residual Learning for Image Recognition" (2016), eq. 1.
+
+    Raises:
+        LayerError: (at a call) the branch changes the shape.
+    """
+
+    def __init__(self, branch: Layer) -> None:
+        self.branch = branch
+        share_repeated(self)
+
+    def forward(
+        self, input: Float[Tensor, "*shape"], training: bool
+    ) -> tuple[Float[Tensor, "*shape"], Any]:
+        try:
+            output, memory = self.branch.forward(input, training)
+        except Exception as problem:
+            raise placed(problem, "branch", self.branch)
+        if output.shape != input.shape:
+            raise LayerError(
+                f"Residual expected its branch to keep the shape {tuple(input.shape)}, "
+                f"got {tuple(output.shape)}"
+            )
+        return input + output, memory
+
+    def propagate(self, error: Float[Tensor, "*shape"], memory: Any, learning_rate: float) -> Any:
+        try:
+            branch_error = self.branch.propagate(error, memory, learning_rate)
+        except Exception as problem:
+            raise placed(problem, "branch", self.branch)
+        return add_errors(error, branch_error)

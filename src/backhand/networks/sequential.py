@@ -1,0 +1,48 @@
+"""Sequential: layers one after another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from backhand.layer import Layer, placed
+from backhand.networks.sharing import share_repeated
+
+
+class Sequential(Layer):
+    """The layers one after another: each one's output is the next one's input.
+
+    Memory: the list of the layers' memories, popped on the way back. A layer that appears
+    twice learns once a step, by the sum.
+
+    Args:
+        layers: in order; none at all makes the identity.
+
+    Raises:
+        TypeError: an item is not a Layer.
+    """
+
+    def __init__(self, layers: Iterable[Layer]) -> None:
+        self.layers = list(layers)
+        share_repeated(self)
+
+    def children(self) -> dict[str, Layer]:
+        return {str(i): layer for i, layer in enumerate(self.layers)}
+
+    def forward(self, input: Any, training: bool) -> tuple[Any, list[Any]]:
+        memories: list[Any] = []
+        try:
+            for layer in self.layers:
+                input, memory = layer.forward(input, training)
+                memories.append(memory)
+        except Exception as problem:
+            raise placed(problem, str(len(memories)), self.layers[len(memories)])
+        return input, memories
+
+    def propagate(self, error: Any, memories: list[Any], learning_rate: float) -> Any:
+        try:
+            for layer in reversed(self.layers):
+                error = layer.propagate(error, memories.pop(), learning_rate)
+        except Exception as problem:
+            raise placed(problem, str(len(memories)), self.layers[len(memories)])
+        return error

@@ -1,0 +1,6 @@
+"""Summary of a network."""
+
+from typing import Any
+
+
+def summary(network: Any, input_shape: Any) -> Any: ...

@@ -1,0 +1,95 @@
+"""Parameter: a weight, and the three forms in which a gradient reaches it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from backhand.gate import Contribution, Gate, Product, Summed, Whole, hold, learns_at_once
+from backhand.rules import SGD
+
+if TYPE_CHECKING:
+    from backhand.rules import UpdateRule
+
+
+class Parameter:
+    """A tensor that learns by a rule, at once or through a gate.
+
+    Args:
+        value: the initial value, of a floating-point dtype; kept, and changed in place.
+
+    Raises:
+        TypeError: the value is not floating-point.
+    """
+
+    def __init__(self, value: Tensor) -> None:
+        if not value.is_floating_point():
+            raise TypeError(f"Parameter: expected a floating-point tensor, got {value.dtype}")
+        self.value = value.detach()
+        self.rule: UpdateRule = SGD()
+        self.state: dict[str, Tensor] = self.rule.state(self.value)
+        self.gate: Gate | None = None
+        self.shared = False
+        """Whether one step uses it in several places: then one update, by the sum."""
+        self.frozen = False
+        self.updates = 0
+        """How many updates it has had under its rule: the rule's step number t, from 1."""
+
+    def learn(self, gradient: Float[Tensor, "..."], learning_rate: float) -> None:
+        """Learn from a gradient of the value's shape."""
+        if learns_at_once(self):
+            self.updates += 1
+            self.rule.update(self, gradient, learning_rate)
+        else:
+            hold(self, Whole(gradient), learning_rate)
+
+    def learn_product(
+        self,
+        left: Float[Tensor, "outputs rows"],
+        right: Float[Tensor, "rows inputs"],
+        learning_rate: float,
+    ) -> None:
+        """Learn from the gradient left @ right, which is not formed unless the rule needs it."""
+        if learns_at_once(self):
+            self.updates += 1
+            self.rule.update_product(self, left, right, learning_rate)
+        else:
+            hold(self, Product(left, right), learning_rate)
+
+    def learn_sum(self, error: Float[Tensor, "rows outputs"], learning_rate: float) -> None:
+        """Learn from the gradient that is the error summed over its rows."""
+        if learns_at_once(self):
+            self.updates += 1
+            self.rule.update_sum(self, error, learning_rate)
+        else:
+            hold(self, Summed(error), learning_rate)
+
+    def update(self, contribution: Contribution, learning_rate: float) -> None:
+        """Learn from what a gate has let through."""
+        self.updates += 1
+        contribution.update(self, learning_rate)
+
+    def learn_with(self, rule: UpdateRule) -> None:
+        """Set the rule, with fresh state and the step number at 0."""
+        self.rule = rule
+        self.state = rule.state(self.value)
+        self.updates = 0
+
+    def gate_with(self, gate: Gate | None) -> None:
+        """Set the gate; None to learn at once (by the sum, where shared)."""
+        self.gate = gate
+        if gate is not None:
+            gate.admit(self)
+
+    def to(self, target: torch.dtype | torch.device | str) -> None:
+        """Convert the value and the rule's state to a dtype or device."""
+        self.value = self.value.to(target)
+        self.state = {name: tensor.to(target) for name, tensor in self.state.items()}
+        if self.gate is not None:
+            self.gate.admit(self)
+
+    def __repr__(self) -> str:
+        return f"Parameter{tuple(self.value.shape)}"

@@ -1,0 +1,75 @@
+"""Metrics: what a person reads of a network, beside its loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TypeAlias
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+
+from backhand.layer import Layer
+from backhand.losses import Loss
+
+Metric: TypeAlias = Callable[[Tensor, Tensor], Tensor]
+
+ROWS_AT_ONCE = 8192
+"""How many rows are predicted at a time, so that a large data set needs little memory."""
+
+
+def accuracy(threshold: float = 0.5) -> Metric:
+    """The share of rows classified rightly, as a metric (prediction, target) -> 0-dim tensor.
+
+    With class indices as targets (batch,), the class is the largest of (batch, classes); with
+    targets of the prediction's shape, 1 is predicted above the threshold (0.5 for
+    probabilities, 0 for logits) and a row is right where all its elements are.
+    """
+
+    def measure(
+        prediction: Float[Tensor, "batch outputs"], target: Shaped[Tensor, "batch ..."]
+    ) -> Float[Tensor, ""]:
+        if target.shape == prediction.shape:
+            right = ((prediction > threshold) == (target > 0.5)).reshape(len(target), -1).all(1)
+        else:
+            right = prediction.argmax(-1) == target
+        return right.double().mean()
+
+    return measure
+
+
+def evaluate(
+    network: Layer,
+    loss: Loss,
+    data: tuple[Tensor, Tensor],
+    metrics: Mapping[str, Metric] | None = None,
+    predict: Callable[[Tensor], Tensor] | None = None,
+) -> dict[str, float]:
+    """The loss and the metrics of a network over a data set: means over its rows.
+
+    Args:
+        network, loss: as for `fit`.
+        data: (inputs, targets), at least one row.
+        metrics: named functions (prediction, target) -> 0-dim tensor, each a mean over rows.
+        predict: what to predict with; default network.predict.
+
+    Returns:
+        {"loss": …, and one entry for each metric}.
+    """
+    inputs, targets = data
+    measures: dict[str, Metric] = {"loss": loss.forward, **(metrics or {})}
+    totals = dict.fromkeys(measures, 0.0)
+    for rows in _slices(len(inputs)):
+        prediction, target = (predict or network.predict)(inputs[rows]), targets[rows]
+        for name, measure in measures.items():
+            totals[name] += float(measure(prediction, target)) * len(target)
+    return {name: total / len(inputs) for name, total in totals.items()}
+
+
+def _slices(rows: int) -> Iterator[slice]:
+    return (slice(start, start + ROWS_AT_ONCE) for start in range(0, rows, ROWS_AT_ONCE))
+
+
+def all_finite(network: Layer) -> bool:
+    """Whether every weight is a finite number."""
+    return all(bool(torch.isfinite(p.value).all()) for p in network.parameters().values())
