@@ -187,8 +187,12 @@ class Layer:
 
     def __repr__(self) -> str:
         parameters = inspect.signature(type(self)).parameters
+        try:
+            settings = self.settings()
+        except AttributeError:
+            return f"{type(self).__name__}(…)"
         words = []
-        for name, value in self.settings().items():
+        for name, value in settings.items():
             default = parameters[name].default
             if default is inspect.Parameter.empty:
                 words.append(repr(value))
