@@ -138,6 +138,18 @@ class Gate:
     def admit(self, parameter: Parameter) -> None:
         """Called when the gate is set before a parameter."""
 
+    def tensors(self, parameter: Parameter) -> dict[str, Tensor]:
+        """What the gate keeps of a parameter from one backward to the next, by name."""
+        return {}
+
+    @property
+    def phase(self) -> int:
+        """How many backwards it has held since its last update: 0 unless it accumulates."""
+        return 0
+
+    def advance(self) -> None:
+        """Count one backward."""
+
     def hold(self, parameter: Parameter, contribution: Contribution, learning_rate: float) -> None:
         """Keep a contribution until backward settles."""
         self._held.setdefault(parameter, []).append(contribution)
@@ -197,9 +209,19 @@ class Accumulation(Gate):
             total.add_(contribution.gradient())
         self._rates[parameter] = learning_rate
 
+    def tensors(self, parameter: Parameter) -> dict[str, Tensor]:
+        return {"sum": self._sums[parameter]}
+
+    @property
+    def phase(self) -> int:
+        return self.count
+
+    def advance(self) -> None:
+        self.count = (self.count + 1) % self.every
+
     def settle(self) -> None:
-        self.count += 1
-        if self.count == self.every:
+        self.advance()
+        if self.phase == 0:
             means = {p: Whole(self._sums[p] / self.every) for p in self._rates}
             self.release(dict(means))
             self.drop()

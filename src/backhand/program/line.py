@@ -1,0 +1,211 @@
+"""Lines: a training step or a prediction of a network, recorded."""
+
+from __future__ import annotations
+
+import copy
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from backhand.gate import Gate, settling
+from backhand.layer import Layer
+from backhand.losses import Loss
+from backhand.parameter import Parameter
+from backhand.program.record import NotRecordable, Recorder, Recording, View
+from backhand.program.scalars import Live
+
+RATE = "lr"
+STEP = "t"
+
+
+@dataclass
+class Line:
+    """A recording, and what in the network it belongs to.
+
+    Attributes:
+        recording: the calls.
+        arguments: the views of the tensors given for each step, by name.
+        names: names of other views that were there before the step.
+        learning: the parameters that the step updates, once each.
+        counters: for each step number in the recording, the parameters that share it.
+    """
+
+    recording: Recording
+    arguments: dict[str, View]
+    names: dict[View, str]
+    learning: list[Parameter] = field(default_factory=list)
+    counters: dict[str, list[Parameter]] = field(default_factory=dict)
+
+
+def record_prediction(network: Layer, input: Tensor) -> Line:
+    """Record `network.predict` for inputs of this shape and dtype."""
+
+    def run(recorder: Recorder, input: Tensor) -> dict[str, Tensor]:
+        output, _ = network.forward(input, False)
+        return {"prediction": output}
+
+    return _record_twice(network, run, {"input": input}, {}, {})
+
+
+def record_training(network: Layer, loss: Loss, input: Tensor, target: Tensor) -> Line:
+    """Record a step: forward, the loss, its error, backward, and what the gates settle.
+
+    Changes nothing: no weight, no state, no gate, no step number, no generator.
+
+    Raises:
+        NotRecordable: the step reads a tensor into Python, or depends on more than tensors.
+        FrozenScalar: it makes a constant of the learning rate or the step number.
+        LayerError, ValueError, TypeError: the batch does not fit the network or the loss.
+    """
+    parameters = list(network.parameters().values())
+    counters = _counters(parameters)
+    rate = Live(RATE)
+    learning: list[Parameter] = []
+
+    def run(recorder: Recorder, input: Tensor, target: Tensor) -> dict[str, Tensor]:
+        nonlocal learning
+        payload = math.inf if learning else math.nan
+        before = {}
+        for name, counted in counters.items():
+            for parameter in counted:
+                before[parameter] = parameter.updates = Live(("-", name, 1), payload)  # type: ignore[assignment]
+        prediction, memory = network.forward(input, True)
+        recorder.phase = "loss"
+        value = loss.forward(prediction, target)
+        recorder.phase = "backward"
+        with settling():
+            error = loss.backward(prediction, target)
+            input_error = network.propagate(error, memory, Live(rate.tree, payload))
+            recorder.phase = "update"
+        learning = [each for each in parameters if each.updates is not before[each]]
+        del input_error
+        return {"loss": value}
+
+    scalars = {RATE: 0.1} | {name: 1.0 + counted[0].updates for name, counted in counters.items()}
+    with _unchanged(parameters):
+        line = _record_twice(network, run, {"input": input, "target": target}, scalars, _named(network))
+    line.learning = learning
+    line.counters = {
+        name: [each for each in counted if each in learning] for name, counted in counters.items()
+    }
+    return line
+
+
+def _counters(parameters: list[Parameter]) -> dict[str, list[Parameter]]:
+    """The parameters by how many updates they have had: a step number for each count."""
+    by_count: dict[int, list[Parameter]] = {}
+    for parameter in parameters:
+        by_count.setdefault(parameter.updates, []).append(parameter)
+    groups = enumerate(by_count.values(), start=1)
+    return {STEP if i == 1 else f"{STEP}_{i}": counted for i, counted in groups}
+
+
+def _named(network: Layer) -> dict[str, Tensor]:
+    """The network's tensors by name: "weight_0", "weight_0_velocity", "weight_0_sum"."""
+    named: dict[str, Tensor] = {}
+    for path, parameter in network.parameters().items():
+        *parents, own = path.split(".")
+        name = "_".join([own, *parents])
+        named[name] = parameter.value
+        for key, tensor in parameter.state.items():
+            named[f"{name}_{key}"] = tensor
+        if parameter.gate is not None:
+            for key, tensor in parameter.gate.tensors(parameter).items():
+                named[f"{name}_{key}"] = tensor
+    return named
+
+
+@contextmanager
+def _unchanged(parameters: list[Parameter]) -> Iterator[None]:
+    """Step numbers and gates as they were before, whatever happens inside."""
+    updates = [parameter.updates for parameter in parameters]
+    gates = {each.gate: _kept(each.gate) for each in parameters if each.gate is not None}
+    try:
+        yield
+    finally:
+        for parameter, count in zip(parameters, updates, strict=True):
+            parameter.updates = count
+        for gate, kept in gates.items():
+            vars(gate).update(kept)
+
+
+def _kept(gate: Gate) -> dict[str, Any]:
+    return {name: copy.copy(value) if isinstance(value, dict) else value for name, value in vars(gate).items()}
+
+
+def _record_twice(
+    network: Layer,
+    run: Callable[..., dict[str, Tensor]],
+    arguments: dict[str, Tensor],
+    scalars: dict[str, float],
+    named: dict[str, Tensor],
+) -> Line:
+    """Record on the values given and on zeros, and refuse the step where that makes a difference."""
+    paths: dict[Layer, str] = {}
+    for path, layer in network.layers_by_path():
+        paths.setdefault(layer, path)
+    randomness = torch.random.get_rng_state()
+    lines = []
+    for values in (arguments, {name: torch.zeros_like(each) for name, each in arguments.items()}):
+        recorder = Recorder(paths, scalars)
+        recorder.outermost = sys._getframe()
+        views = {name: recorder.view(value) for name, value in values.items()}
+        names = {recorder.view(tensor): name for name, tensor in named.items()}
+        with recorder:
+            results = run(recorder, **values)
+        recorder.recording.results = {name: recorder.view(each) for name, each in results.items()}
+        torch.random.set_rng_state(randomness)
+        for generator, state in recorder.generators.items():
+            generator.set_state(state)
+        lines.append(Line(recorder.recording, views, names))
+    _refuse_differences(*lines)
+    for view in lines[0].arguments.values():
+        lines[0].recording.outside.pop(view.storage)
+    return lines[0]
+
+
+def _refuse_differences(one: Line, other: Line) -> None:
+    calls, again = one.recording.calls, other.recording.calls
+    for call, same in zip(calls, again, strict=False):
+        if call.essence() != same.essence():
+            raise NotRecordable(
+                f"{call.where()} was not the same when the step was recorded again on other "
+                "values: it depends on a tensor's values, a counter, or a frozen scalar"
+            )
+    if len(calls) != len(again):
+        longer = max(calls, again, key=len)
+        raise NotRecordable(
+            f"{longer[min(len(calls), len(again))].where()} was not always made when the step was "
+            "recorded again on other values"
+        )
+    arguments = {view.storage for view in one.arguments.values()}
+    for number, tensor in one.recording.outside.items():
+        twin = other.recording.outside.get(number)
+        if number not in arguments and (
+            twin is None or twin.untyped_storage() is not tensor.untyped_storage()
+        ):
+            user = next(call for call in calls if uses(call, number))
+            raise NotRecordable(
+                f"{user.where()} uses a tensor of shape {tuple(tensor.shape)} that no recorded "
+                "call made and that was not there before the step"
+            )
+
+
+def uses(call: Any, storage: int) -> bool:
+    """Whether a call has a view of the storage among its arguments."""
+    from backhand.program.record import map_nested
+
+    found = []
+
+    def look(each: Any) -> None:
+        if isinstance(each, View) and each.storage == storage:
+            found.append(each)
+
+    map_nested(look, (call.arguments, call.keywords))
+    return bool(found)

@@ -1,0 +1,346 @@
+"""Planning: from a recorded line to a plan, in passes, each of which keeps every bit.
+
+normal form -> constants bound once -> repeated work done once -> dead work removed ->
+results in place of operands that die -> places in the arena.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from backhand.program.line import Line
+from backhand.program.plan import (
+    ALIGNMENT,
+    ARGUMENT,
+    CONSTANT,
+    OUTSIDE,
+    TEMPORARY,
+    Operation,
+    Plan,
+    Storage,
+    fills,
+    scalars_in,
+    views_in,
+)
+from backhand.program.primitives import (
+    COPIES,
+    ELEMENTWISE,
+    EMPTY,
+    FILLED,
+    FILLED_WITH_ARGUMENT,
+    OVERWRITING,
+    REFLECTED,
+    SPELLINGS,
+    WITH_OUT,
+)
+from backhand.program.record import Call, View
+
+
+def plan_line(line: Line, wanted: Iterable[str]) -> Plan:
+    """The plan of a recorded line.
+
+    Args:
+        line: the recording.
+        wanted: which of its results the caller receives; what only serves others is dead.
+    """
+    recording = line.recording
+    operations = [each for call in recording.calls for each in _normal_form(call, recording.sizes)]
+    arguments = {view.storage: name for name, view in line.arguments.items()}
+    storages = {
+        number: Storage(number, size, _kind(number, arguments, recording.outside), "")
+        for number, size in recording.sizes.items()
+    }
+    results = {name: recording.results[name] for name in wanted}
+    plan = Plan(operations, [], storages, line.arguments, results, line.names)
+    _bind_constants(plan)
+    _do_repeated_work_once(plan)
+    _remove_dead_work(plan)
+    _forget_unused_storages(plan)
+    _name_storages(plan)
+    _place(plan, _write_over_dying_operands(plan))
+    return plan
+
+
+def _kind(number: int, arguments: dict[int, str], outside: dict[int, Any]) -> str:
+    if number in arguments:
+        return ARGUMENT
+    return OUTSIDE if number in outside else TEMPORARY
+
+
+# Normal form.
+
+
+def _normal_form(call: Call, sizes: dict[int, int]) -> list[Operation]:
+    """The call as at most one operation: none, where it only makes a view or a place."""
+    if not call.writes and not call.makes or call.name in EMPTY:
+        return []
+
+    def operation(name: str, how: str, operands: Any, keywords: Any, targets: Any) -> list[Operation]:
+        return [
+            Operation(
+                name, how, tuple(operands), dict(keywords), tuple(targets), call.function,
+                call.random, call.phase, call.path, call.layer,
+            )
+        ]  # fmt: skip
+
+    name, operands, keywords = SPELLINGS.get(call.name, call.name), call.arguments, call.keywords
+    if name in REFLECTED:
+        name, operands = REFLECTED[name], (operands[1], operands[0], *operands[2:])
+    targets = call.writes or call.outputs
+    whole = len(targets) == 1 and (call.writes or fills(targets[0], sizes[targets[0].storage]))
+    if name in FILLED and whole:
+        return operation("fill", "fill", (FILLED[name],), {}, targets)
+    if name in FILLED_WITH_ARGUMENT and whole and len(operands) > FILLED_WITH_ARGUMENT[name]:
+        number = operands[FILLED_WITH_ARGUMENT[name]]
+        return operation("fill", "fill", (number,), {}, targets)
+    if name == "copy_" and not keywords and operands[1].shape == operands[0].shape:
+        return operation("copy", "copy", operands[1:], {}, targets)
+    if name in COPIES and whole:
+        target = _reshaped(targets[0], operands[0].shape)
+        if target is not None:
+            return operation("copy", "copy", operands[:1], {}, (target,))
+    if "out" in keywords:
+        keywords = {key: value for key, value in keywords.items() if key != "out"}
+        if name in WITH_OUT and whole:
+            return operation(name, "out", operands, keywords, targets)
+    elif call.writes:
+        if name.removesuffix("_") in WITH_OUT and whole and call.writes[0] == operands[0]:
+            return operation(name.removesuffix("_"), "out", operands, keywords, targets)
+    elif whole:
+        name, operands, keywords = _equal_in_bits(name, operands, keywords)
+        if name in WITH_OUT:
+            return operation(name, "out", operands, keywords, targets)
+    how = "in place" if call.writes else "opaque"
+    return operation(call.name, how, call.arguments, call.keywords, targets)
+
+
+def _equal_in_bits(
+    name: str, operands: tuple[Any, ...], keywords: dict[str, Any]
+) -> tuple[str, tuple[Any, ...], dict[str, Any]]:
+    """Another spelling with `out=` that computes the same bits, where there is one."""
+    if name == "relu":
+        return "clamp_min", (*operands, 0), keywords
+    if name in ("sum", "mean") and len(operands) == 1 and not keywords:
+        return name, (*operands, list(range(len(operands[0].shape)))), keywords
+    if name == "matmul" and [len(each.shape) for each in operands] == [2, 2]:
+        return "mm", operands, keywords
+    if name == "matmul" and [len(each.shape) for each in operands] == [2, 1]:
+        return "mv", operands, keywords
+    return name, operands, keywords
+
+
+def _reshaped(view: View, shape: tuple[int, ...]) -> View | None:
+    """The same elements under another shape, where the view is contiguous; else None."""
+    if view.shape == shape:
+        return view
+    strides = contiguous_strides(view.shape)
+    if view.stride != strides:
+        return None
+    return replace(view, shape=shape, stride=contiguous_strides(shape))
+
+
+def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides of a contiguous tensor of this shape."""
+    strides, count = [], 1
+    for length in reversed(shape):
+        strides.append(count)
+        count *= max(length, 1)
+    return tuple(reversed(strides))
+
+
+# Constants.
+
+
+def _bind_constants(plan: Plan) -> None:
+    """Work on numbers alone is done once, where nothing else writes to its result."""
+    writers = Counter(view.storage for each in plan.operations for view in each.targets)
+    kept = []
+    for operation in plan.operations:
+        storage = plan.storages[operation.target.storage]
+        sources = views_in((operation.operands, operation.keywords))
+        alone = not operation.random and all(writers[v.storage] == 1 for v in operation.targets)
+        live = scalars_in((operation.operands, operation.keywords))
+        known = all(plan.storages[view.storage].kind == CONSTANT for view in sources)
+        if storage.kind == TEMPORARY and alone and known and not live and operation.how != "in place":
+            plan.preparations.append(operation)
+            for view in operation.targets:
+                plan.storages[view.storage] = replace(plan.storages[view.storage], kind=CONSTANT)
+        else:
+            kept.append(operation)
+    plan.operations = kept
+
+
+# Repeated work.
+
+
+def _do_repeated_work_once(plan: Plan) -> None:
+    """An operation on the same values as an earlier one is replaced by that one's result."""
+    writers = Counter(view.storage for each in plan.operations for view in each.targets)
+    versions: Counter[int] = Counter()
+    done: dict[Any, View] = {}
+    instead: dict[int, int] = {}
+    kept = []
+    for operation in plan.operations:
+        operation = operation.with_views(
+            lambda view: replace(view, storage=instead.get(view.storage, view.storage))
+        )
+        target = operation.target
+        key = _fingerprint(operation, versions)
+        pure = (
+            operation.how == "out"
+            and not operation.random
+            and plan.storages[target.storage].kind == TEMPORARY
+            and writers[target.storage] == 1
+        )
+        if pure and key in done and _same_but_storage(done[key], target):
+            instead[target.storage] = done[key].storage
+            continue
+        if pure:
+            done[key] = target
+        for view in operation.targets:
+            versions[view.storage] += 1
+        kept.append(operation)
+    plan.operations = kept
+    plan.results = {
+        name: replace(view, storage=instead.get(view.storage, view.storage))
+        for name, view in plan.results.items()
+    }
+
+
+def _fingerprint(operation: Operation, versions: Counter[int]) -> str:
+    read = [versions[view.storage] for view in operation.reads()]
+    return repr((operation.name, operation.operands, sorted(operation.keywords.items()), read))
+
+
+def _same_but_storage(one: View, other: View) -> bool:
+    return replace(one, storage=0) == replace(other, storage=0)
+
+
+# Dead work.
+
+
+def _remove_dead_work(plan: Plan) -> None:
+    """Keep what changes something that was there before, draws, or serves what is kept."""
+    needed = {view.storage for view in plan.results.values()}
+    kept = []
+    for operation in reversed(plan.operations):
+        written = {view.storage for view in operation.targets}
+        lasting = any(plan.storages[number].kind != TEMPORARY for number in written)
+        if not (lasting or operation.random or written & needed):
+            continue
+        read = {view.storage for view in operation.reads()}
+        for view in operation.targets:
+            if fills(view, plan.storages[view.storage].size):
+                needed.discard(view.storage)
+        needed |= read
+        kept.append(operation)
+    plan.operations = kept[::-1]
+    used = {view.storage for each in plan.operations for view in each.reads()}
+    used |= {view.storage for view in plan.results.values()}
+    preparations = []
+    for operation in reversed(plan.preparations):
+        if any(view.storage in used for view in operation.targets):
+            used |= {view.storage for view in operation.reads()}
+            preparations.append(operation)
+    plan.preparations = preparations[::-1]
+
+
+# In place.
+
+
+def _write_over_dying_operands(plan: Plan) -> dict[int, int]:
+    """Elementwise results that take the place of an operand that dies there: theirs, and its."""
+    spans = plan.lifetimes()
+    takes: dict[int, int] = {}
+    for at, operation in enumerate(plan.operations):
+        if operation.name not in ELEMENTWISE or operation.how != "out":
+            continue
+        target = operation.target
+        born_here = spans.get(target.storage, (-1, -1))[0] == at
+        if not (born_here and fills(target, plan.storages[target.storage].size)):
+            continue
+        read = operation.reads()
+        for view in read:
+            dies_here = spans.get(view.storage, (-1, -1))[1] == at
+            alone = all(_same_but_storage(view, each) for each in read if each.storage == view.storage)
+            if dies_here and alone and _same_but_storage(view, target):
+                takes[target.storage] = takes.get(view.storage, view.storage)
+                break
+    return takes
+
+
+# Names and places.
+
+
+def _forget_unused_storages(plan: Plan) -> None:
+    used = {view.storage for view in (*plan.arguments.values(), *plan.results.values())}
+    for operation in (*plan.operations, *plan.preparations):
+        used |= {view.storage for view in (*operation.reads(), *operation.targets)}
+        used |= {view.storage for view in views_in((operation.operands, operation.keywords))}
+    plan.storages = {n: storage for n, storage in plan.storages.items() if n in used}
+
+
+def _name_storages(plan: Plan) -> None:
+    """Outside storages by the network's names, others by what they hold and for which layer."""
+    named = {view.storage: name for view, name in reversed(plan.names.items())}
+    named |= {view.storage: name for name, view in plan.arguments.items()}
+    kinds = {"forward": "output", "loss": "loss", "backward": "error", "update": "change"}
+    taken: set[str] = set()
+    for operations, kind in ((plan.preparations, "constant"), (plan.operations, None)):
+        for operation in operations:
+            path = operation.path.replace(".", "_")
+            for view in operation.targets:
+                if view.storage not in named:
+                    base = f"{kind or kinds[operation.phase]}_{path}".rstrip("_")
+                    named[view.storage] = _fresh(base, taken)
+    for number, storage in plan.storages.items():
+        name = named.get(number) or _fresh("outside", taken)
+        plan.storages[number] = replace(storage, name=name)
+
+
+def _fresh(base: str, taken: set[str]) -> str:
+    """The name, or the name with "b", "c" … where it is taken."""
+    name, count = base, 0
+    while name in taken:
+        count += 1
+        name = f"{base}{'abcdefghijklmnopqrstuvwxyz'[count % 26] * (1 + count // 26)}"
+    taken.add(name)
+    return name
+
+
+def _place(plan: Plan, takes: dict[int, int]) -> None:
+    """Give each temporary a place that no value it lives together with overlaps, large first."""
+    spans: dict[int, tuple[int, int]] = {}
+    for number, (first, last) in plan.lifetimes().items():
+        home = takes.get(number, number)
+        begun, ended = spans.get(home, (first, last))
+        spans[home] = (min(begun, first), max(ended, last))
+    placed: list[Storage] = []
+    for number in sorted(spans, key=lambda n: (-plan.storages[n].size, n)):
+        storage = plan.storages[number]
+        rivals = sorted(
+            (each for each in placed if _meet(spans[each.number], spans[number])),
+            key=lambda each: each.place,
+        )
+        place = 0
+        for rival in rivals:
+            if place + storage.size <= rival.place:
+                break
+            place = max(place, _aligned(rival.place + rival.size))
+        placed.append(replace(storage, place=place))
+    plan.storages |= {storage.number: storage for storage in placed}
+    for number, home in takes.items():
+        place = plan.storages[home].place
+        plan.storages[number] = replace(plan.storages[number], place=place)
+    plan.arena = max((_aligned(each.place + each.size) for each in placed), default=0)
+
+
+def _meet(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    return one[0] <= other[1] and other[0] <= one[1]
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNMENT) * ALIGNMENT

@@ -1,0 +1,90 @@
+"""Primitives: the tensor functions a plan knows, and the normal form of their many spellings.
+
+A call that is not here still runs as it was recorded ("opaque"): its result is copied to its
+place in the plan.
+"""
+
+from __future__ import annotations
+
+ELEMENTWISE = frozenset(
+    "abs add addcdiv addcmul bitwise_and bitwise_not bitwise_or ceil clamp clamp_max clamp_min cos "
+    "div eq erf exp expm1 floor ge gt le lerp log log1p logical_and logical_not logical_or lt "
+    "maximum minimum mul ne neg pow reciprocal round rsqrt sigmoid sign sin sqrt square sub tanh "
+    "trunc where xlogy".split()
+)
+"""Functions of each element alone, with `out=`; the result may take an operand's place."""
+
+WITH_OUT = ELEMENTWISE | frozenset(
+    "addbmm addmm addmv addr amax amin argmax argmin baddbmm bmm cat cumsum gather index_select "
+    "logsumexp mean mm mv scatter scatter_add softmax stack sum".split()
+)
+"""Functions that write their result to `out=`."""
+
+COMMUTATIVE = frozenset(["add", "maximum", "minimum", "mul"])
+
+COPIES = frozenset(
+    "clone contiguous double flatten float reshape to type type_as".split()
+)
+"""Calls that copy their first argument, where they do not return a view of it."""
+
+EMPTY = frozenset(["empty", "empty_like", "empty_strided", "new_empty"])
+FILLED = {
+    "ones": 1,
+    "new_ones": 1,
+    "ones_like": 1,
+    "zeros": 0,
+    "new_zeros": 0,
+    "zeros_like": 0,
+    "zero_": 0,
+}
+"""Calls that fill a tensor with one number, and the number."""
+FILLED_WITH_ARGUMENT = {"full": 1, "full_like": 1, "new_full": 2, "fill_": 1}
+"""Calls that fill a tensor with a number, and where the number stands in their arguments."""
+
+OVERWRITING = frozenset(
+    "bernoulli_ cauchy_ copy_ exponential_ geometric_ log_normal_ normal_ random_ uniform_".split()
+)
+"""In-place calls that do not read what was there."""
+
+SPELLINGS = {
+    "__add__": "add",
+    "__and__": "bitwise_and",
+    "__eq__": "eq",
+    "__ge__": "ge",
+    "__gt__": "gt",
+    "__iadd__": "add_",
+    "__imul__": "mul_",
+    "__invert__": "bitwise_not",
+    "__isub__": "sub_",
+    "__itruediv__": "div_",
+    "__le__": "le",
+    "__lt__": "lt",
+    "__matmul__": "matmul",
+    "__mul__": "mul",
+    "__ne__": "ne",
+    "__neg__": "neg",
+    "__or__": "bitwise_or",
+    "__pow__": "pow",
+    "__radd__": "add",
+    "__rmul__": "mul",
+    "__sub__": "sub",
+    "__truediv__": "div",
+    "arccos": "acos",
+    "absolute": "abs",
+    "concat": "cat",
+    "concatenate": "cat",
+    "divide": "div",
+    "greater": "gt",
+    "greater_equal": "ge",
+    "less": "lt",
+    "less_equal": "le",
+    "multiply": "mul",
+    "negative": "neg",
+    "not_equal": "ne",
+    "special_expit": "sigmoid",
+    "subtract": "sub",
+    "true_divide": "div",
+}
+
+REFLECTED = {"__rsub__": "sub", "__rdiv__": "div", "__rtruediv__": "div", "__rpow__": "pow", "rsub": "sub"}
+"""Spellings with their operands the other way round."""

@@ -1,0 +1,334 @@
+"""Recording: one step run under the eyes of a TorchFunctionMode, each tensor call written down.
+
+The step really runs, on the batch it is given, but it changes nothing: a call that would write
+to a tensor that was there before the step gets a stand-in to write to. No value is kept; memory
+is known by weak references to storages. What a call does is observed, not looked up: it mutates
+what it bumps the `_version` of, and two tensors alias if they share a storage. A step is recorded
+twice, on different values, and whatever differs has been read from a tensor, a clock or a
+counter: it is refused.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import weakref
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from types import FrameType
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from backhand.layer import Layer
+from backhand.program.scalars import FrozenScalar, Live, evaluate
+from backhand.rules import UpdateRule
+
+SEES_ONLY_SHAPES = frozenset(
+    "__get__ __len__ dim ndimension size stride storage_offset numel nelement element_size "
+    "is_contiguous is_floating_point is_complex is_signed is_inference get_device type "
+    "__repr__ __hash__ is_same_size".split()
+)
+"""Calls that return no tensor and read no value."""
+
+REFUSED_ATTRIBUTES = frozenset(["data", "grad", "real", "imag"])
+
+
+class NotRecordable(RuntimeError):
+    """A step does something that a recording cannot hold; names the call and the layer."""
+
+
+@dataclass(frozen=True)
+class View:
+    """A typed, strided window on a numbered storage; strides and offset count elements."""
+
+    storage: int
+    dtype: torch.dtype
+    shape: tuple[int, ...]
+    stride: tuple[int, ...]
+    offset: int
+
+
+@dataclass(frozen=True)
+class Scalar:
+    """A live scalar among a call's arguments."""
+
+    tree: Any
+
+
+Argument: TypeAlias = Any
+"""A View, a Scalar, a constant, or a list, tuple or dict of such."""
+
+
+@dataclass
+class Call:
+    """One tensor call of the step, and what it was seen to do."""
+
+    name: str
+    function: Callable[..., Any]
+    arguments: tuple[Argument, ...]
+    keywords: dict[str, Argument]
+    outputs: tuple[View, ...]
+    writes: tuple[View, ...]
+    makes: tuple[int, ...]
+    """Storages that did not exist before the call."""
+    random: bool
+    phase: str
+    """"forward", "loss", "backward" or "update"."""
+    path: str
+    layer: str
+
+    def essence(self) -> tuple[Any, ...]:
+        """What must be the same in two recordings of one step."""
+        return (
+            self.name,
+            self.arguments,
+            sorted(self.keywords.items()),
+            self.outputs,
+            self.writes,
+            self.makes,
+            self.phase,
+            self.path,
+        )
+
+    def where(self) -> str:
+        """The call and its layer, for messages."""
+        return f"{self.name} in {describe_place(self.phase, self.path, self.layer)}"
+
+
+def describe_place(phase: str, path: str, layer: str) -> str:
+    """ "the backward of 2.branch.0: FullyConnected(64, 10)"."""
+    if not layer:
+        return f"the {phase}"
+    return f"the {phase} of {path}: {layer}" if path else f"the {phase} of {layer}"
+
+
+@dataclass
+class Recording:
+    """The straight line of calls, and the storages it works on.
+
+    Attributes:
+        calls: in order.
+        sizes: bytes of each storage.
+        outside: tensors that were there before the step, one a storage.
+        named: names for some storages ("input", "weight_0" …).
+        results: views of what the caller receives.
+    """
+
+    calls: list[Call] = field(default_factory=list)
+    sizes: dict[int, int] = field(default_factory=dict)
+    outside: dict[int, Tensor] = field(default_factory=dict)
+    named: dict[int, str] = field(default_factory=dict)
+    results: dict[str, View] = field(default_factory=dict)
+
+    def view_of(self, storage: int) -> View:
+        """The outside tensor of a storage, as it was first seen."""
+        return geometry(self.outside[storage], storage)
+
+
+def geometry(tensor: Tensor, storage: int) -> View:
+    """The window that a tensor is on its storage."""
+    return View(
+        storage, tensor.dtype, tuple(tensor.shape), tensor.stride(), tensor.storage_offset()
+    )
+
+
+class Recorder(TorchFunctionMode):
+    """Writes down the tensor calls made while it is entered.
+
+    Args:
+        paths: names of the layers, for places.
+        scalars: true values of the live scalars' names, which calls are run with.
+    """
+
+    def __init__(self, paths: Mapping[Layer, str], scalars: Mapping[str, float]) -> None:
+        super().__init__()
+        self.recording = Recording()
+        self.phase = "forward"
+        self.outermost: FrameType | None = None
+        """The frame to look no further than for the layer that makes a call."""
+        self.generators: dict[torch.Generator, Tensor] = {}
+        """The generators that calls were given, and their states before."""
+        self._paths = paths
+        self._scalars = scalars
+        self._known: dict[int, tuple[weakref.ref[Any], int]] = {}
+
+    def number_of(self, tensor: Tensor) -> int:
+        """The number of a tensor's storage; a storage not seen before was there before the step."""
+        found = self._lookup(tensor)
+        if found is None:
+            found = self._enter(tensor)
+            self.recording.outside[found] = tensor
+        return found
+
+    def view(self, tensor: Tensor) -> View:
+        """The tensor as a window on its numbered storage."""
+        return geometry(tensor, self.number_of(tensor))
+
+    def _lookup(self, tensor: Tensor) -> int | None:
+        storage = tensor.untyped_storage()
+        reference, number = self._known.get(id(storage), (None, -1))
+        return number if reference is not None and reference() is storage else None
+
+    def _enter(self, tensor: Tensor) -> int:
+        storage = tensor.untyped_storage()
+        number = len(self.recording.sizes)
+        self._known[id(storage)] = (weakref.ref(storage), number)
+        self.recording.sizes[number] = storage.nbytes()
+        return number
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        kwargs = kwargs or {}
+        name = getattr(func, "__name__", str(func))
+        attribute = getattr(getattr(func, "__self__", None), "__name__", "")
+        if name == "__get__" and attribute in REFUSED_ATTRIBUTES or name == "__set__":
+            self._refuse(f".{attribute}", "goes behind the recording")
+        if name in SEES_ONLY_SHAPES and attribute not in ("T", "mT", "H", "mH"):
+            return func(*args, **kwargs)
+        return self._call(func, attribute if name == "__get__" else name, args, kwargs)
+
+    def _call(
+        self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        phase, path, layer = self._place()
+        written = (self._written(args), self._written(kwargs))
+        stand_ins = _StandIns(self.recording.outside, self._lookup) if _may_write(name, kwargs) else None
+        seen: list[tuple[Tensor, Tensor]] = []
+
+        def real(value: Any) -> Any:
+            if isinstance(value, Live):
+                return evaluate(value.tree, self._scalars)
+            if isinstance(value, float) and math.isnan(value):
+                self._refuse(name, "got a number that is not a number; was it computed by math "
+                                   "or numpy from a learning rate or step number?")
+            if isinstance(value, Tensor):
+                used = stand_ins.of(value) if stand_ins is not None else value
+                seen.append((value, used))
+                return used
+            return value
+
+        run_args, run_kwargs = map_nested(real, args), map_nested(real, kwargs)
+        versions = [used._version for _, used in seen]
+        given = [v for v in (*args, *kwargs.values()) if isinstance(v, torch.Generator)]
+        for generator in given:
+            self.generators.setdefault(generator, generator.get_state())
+        randomness = torch.default_generator.get_state()
+        result = func(*run_args, **run_kwargs)
+        drew = not torch.equal(randomness, torch.default_generator.get_state())
+        mutated = [
+            value for (value, used), before in zip(seen, versions, strict=True)
+            if used._version != before
+        ]
+        if stand_ins is not None:
+            result = map_nested(stand_ins.back, result)
+        elif any(self._lookup(each) in self.recording.outside for each in mutated):
+            self._refuse(name, "changes a tensor in place, and its name does not say so")
+        outputs = tensors_in(result)
+        if not outputs and not mutated:
+            self._refuse(name, "reads a tensor into Python")
+        makes = []
+        for output in outputs:
+            if self._lookup(output) is None:
+                makes.append(self._enter(output))
+        call = Call(
+            name, func, *written, tuple(self.view(each) for each in outputs),
+            tuple(self.view(each) for each in mutated), tuple(makes), drew or bool(given), phase, path, layer,
+        )
+        self.recording.calls.append(call)
+        return result
+
+    def _written(self, value: Any) -> Any:
+        """Arguments as they stand in the recording: views, scalars and constants."""
+
+        def write(each: Any) -> Any:
+            if isinstance(each, Tensor):
+                return self.view(each)
+            return Scalar(each.tree) if isinstance(each, Live) else each
+
+        return map_nested(write, value)
+
+    def _place(self) -> tuple[str, str, str]:
+        """The phase, and the path and name of the layer, whose code is making a call."""
+        phase = self.phase
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and frame is not self.outermost:
+            owner = frame.f_locals.get("self")
+            if isinstance(owner, UpdateRule):
+                phase = "update"
+            elif isinstance(owner, Layer) and owner in self._paths:
+                return phase, self._paths[owner], repr(owner)
+            frame = frame.f_back
+        return phase, "", ""
+
+    def _refuse(self, name: str, why: str) -> None:
+        raise NotRecordable(f"{name} in {describe_place(*self._place())} {why}")
+
+
+def _may_write(name: str, kwargs: Mapping[str, Any]) -> bool:
+    """Whether to guard what was there before: PyTorch's names for calls that write in place."""
+    in_place = name.endswith("_") and not name.endswith("__")
+    return in_place or "out" in kwargs or name == "__setitem__" or name.startswith("__i")
+
+
+class _StandIns:
+    """For one call: tensors of the same geometry in place of those that were there before."""
+
+    def __init__(
+        self, outside: Mapping[int, Tensor], lookup: Callable[[Tensor], int | None]
+    ) -> None:
+        self._outside = outside
+        self._lookup = lookup
+        self._storages: dict[int, Tensor] = {}
+        self._originals: dict[int, Tensor] = {}
+
+    def of(self, tensor: Tensor) -> Tensor:
+        """The tensor itself, where the step made it; else its stand-in."""
+        number = self._lookup(tensor)
+        if number not in self._outside:
+            return tensor
+        if number not in self._storages:
+            size = tensor.untyped_storage().nbytes() // tensor.element_size()
+            self._storages[number] = torch.zeros(size, dtype=tensor.dtype, device=tensor.device)
+        stand_in = self._storages[number].as_strided(
+            tensor.shape, tensor.stride(), tensor.storage_offset()
+        )
+        self._originals[id(stand_in)] = tensor
+        return stand_in
+
+    def back(self, value: Any) -> Any:
+        """The original, where a call returned a stand-in it was given."""
+        return self._originals.get(id(value), value)
+
+
+def map_nested(change: Callable[[Any], Any], value: Any) -> Any:
+    """The same lists, tuples and dicts with every leaf changed."""
+    if isinstance(value, tuple) and not isinstance(value, torch.Size):
+        return tuple(map_nested(change, each) for each in value)
+    if isinstance(value, list):
+        return [map_nested(change, each) for each in value]
+    if isinstance(value, dict):
+        return {key: map_nested(change, each) for key, each in value.items()}
+    return change(value)
+
+
+def tensors_in(value: Any) -> list[Tensor]:
+    """All tensors in nested lists, tuples and dicts."""
+    found: list[Tensor] = []
+
+    def collect(each: Any) -> None:
+        if isinstance(each, Tensor):
+            found.append(each)
+
+    map_nested(collect, value)
+    return found
+
+
+__all__ = ["Call", "FrozenScalar", "NotRecordable", "Recorder", "Recording", "Scalar", "View"]
