@@ -94,6 +94,14 @@ class SGD(UpdateRule):
             parameter.value.mul_(1 - learning_rate * self.weight_decay)
         parameter.value.addmm_(left, right, alpha=-learning_rate)
 
+    def update_sum(
+        self, parameter: Parameter, error: Float[Tensor, "rows outputs"], learning_rate: float
+    ) -> None:
+        # The sum as a product with ones: one call, and no gradient formed.
+        if self.weight_decay:
+            parameter.value.mul_(1 - learning_rate * self.weight_decay)
+        parameter.value.addmv_(error.t(), error.new_ones(len(error)), alpha=-learning_rate)
+
 
 @dataclass(frozen=True)
 class Momentum(UpdateRule):
