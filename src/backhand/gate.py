@@ -142,9 +142,12 @@ class Gate:
         """What the gate keeps of a parameter from one backward to the next, by name."""
         return {}
 
+    accumulates = False
+    """Whether it holds contributions from one backward to the next."""
+
     @property
     def phase(self) -> int:
-        """How many backwards it has held since its last update: 0 unless it accumulates."""
+        """How many backwards it has held since its last update."""
         return 0
 
     def advance(self) -> None:
@@ -189,6 +192,8 @@ class Accumulation(Gate):
     Raises:
         ValueError: every is less than 1, or max_norm not positive.
     """
+
+    accumulates = True
 
     def __init__(self, every: int, max_norm: float | None = None) -> None:
         super().__init__(max_norm)

@@ -71,7 +71,7 @@ class Layer:
 
     def __call__(self, input: Value) -> Any:
         """The forward half of a training step: returns the output, keeps what backward needs."""
-        output, memory = self.forward(_without_history(input), True)
+        output, memory = self.forward(_settled(input), True)
         self.last_input = input
         self._awaiting_backward = (memory, _shape(output))
         return output
@@ -105,11 +105,11 @@ class Layer:
             )
         self._awaiting_backward = None
         with settling():
-            return self.propagate(_without_history(error), memory, learning_rate)
+            return self.propagate(_settled(error), memory, learning_rate)
 
     def predict(self, input: Value) -> Any:
         """Return the output as in use after training (no dropout, say); keep nothing."""
-        return self.forward(_without_history(input), False)[0]
+        return self.forward(_settled(input), False)[0]
 
     # The layers and parameters inside.
 
@@ -235,8 +235,14 @@ def _shape(value: Value) -> Shape:
     return tuple(value.shape)
 
 
-def _without_history(value: Value) -> Any:
-    """The same values, free of any autograd history the caller's tensors may carry."""
+def _settled(value: Value) -> Any:
+    """The same values without autograd's history, contiguous, at an aligned address.
+
+    A matrix product may round differently for another address or other strides; so a step
+    depends on its values only.
+    """
     if isinstance(value, tuple):
-        return tuple(_without_history(each) for each in value)
+        return tuple(_settled(each) for each in value)
+    if value.data_ptr() % 64 or not value.is_contiguous():
+        return value.detach().clone(memory_format=torch.contiguous_format)
     return value.detach()

@@ -207,8 +207,11 @@ class Adam(UpdateRule):
         mean = parameter.state["mean"].lerp_(gradient, 1 - self.beta1)
         square = parameter.state["square"]
         square.mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
-        root = square.sqrt().div_((1 - self.beta2**t) ** 0.5).add_(self.epsilon)
-        parameter.value.addcdiv_(mean, root, value=-learning_rate / (1 - self.beta1**t))
+        # Algorithm 1 as reordered at the end of section 2: √(1 - β₂ᵗ) taken out of the root.
+        unbias = (1 - self.beta2**t) ** 0.5
+        root = square.sqrt().add_(self.epsilon * unbias)
+        rate = learning_rate * unbias / (1 - self.beta1**t)
+        parameter.value.addcdiv_(mean, root, value=-rate)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +17,7 @@ from backhand.gate import Gate, settling
 from backhand.layer import Layer
 from backhand.losses import Loss
 from backhand.parameter import Parameter
-from backhand.program.record import NotRecordable, Recorder, Recording, View
+from backhand.program.record import NotRecordable, Recorder, Recording, View, map_nested
 from backhand.program.scalars import Live
 
 RATE = "lr"
@@ -43,17 +43,19 @@ class Line:
     counters: dict[str, list[Parameter]] = field(default_factory=dict)
 
 
-def record_prediction(network: Layer, input: Tensor) -> Line:
-    """Record `network.predict` for inputs of this shape and dtype."""
+def record_prediction(network: Layer, input: Sequence[Tensor]) -> Line:
+    """Record `network.predict` for inputs of these shapes and dtypes."""
 
-    def run(recorder: Recorder, input: Tensor) -> dict[str, Tensor]:
-        output, _ = network.forward(input, False)
-        return {"prediction": output}
+    def run(recorder: Recorder, *input: Tensor) -> dict[str, Tensor]:
+        output, _ = network.forward(_together(input), False)
+        outputs = output if isinstance(output, tuple) else (output,)
+        return dict(zip(_numbered("prediction", outputs), outputs, strict=True))
 
-    return _record_twice(network, run, {"input": input}, {}, {})
+    arguments = dict(zip(_numbered("input", input), input, strict=True))
+    return _record_twice(network, run, arguments, {}, _named(network))
 
 
-def record_training(network: Layer, loss: Loss, input: Tensor, target: Tensor) -> Line:
+def record_training(network: Layer, loss: Loss, input: Sequence[Tensor], target: Tensor) -> Line:
     """Record a step: forward, the loss, its error, backward, and what the gates settle.
 
     Changes nothing: no weight, no state, no gate, no step number, no generator.
@@ -65,36 +67,42 @@ def record_training(network: Layer, loss: Loss, input: Tensor, target: Tensor) -
     """
     parameters = list(network.parameters().values())
     counters = _counters(parameters)
-    rate = Live(RATE)
     learning: list[Parameter] = []
 
-    def run(recorder: Recorder, input: Tensor, target: Tensor) -> dict[str, Tensor]:
+    def run(recorder: Recorder, *batch: Tensor) -> dict[str, Tensor]:
         nonlocal learning
-        payload = math.inf if learning else math.nan
         before = {}
         for name, counted in counters.items():
             for parameter in counted:
-                before[parameter] = parameter.updates = Live(("-", name, 1), payload)  # type: ignore[assignment]
-        prediction, memory = network.forward(input, True)
+                before[parameter] = parameter.updates = Live(("-", name, 1), recorder.payload)
+        *input, target = batch
+        prediction, memory = network.forward(_together(input), True)
         recorder.phase = "loss"
         value = loss.forward(prediction, target)
         recorder.phase = "backward"
         with settling():
             error = loss.backward(prediction, target)
-            input_error = network.propagate(error, memory, Live(rate.tree, payload))
+            network.propagate(error, memory, Live(RATE, recorder.payload))
             recorder.phase = "update"
         learning = [each for each in parameters if each.updates is not before[each]]
-        del input_error
         return {"loss": value}
 
     scalars = {RATE: 0.1} | {name: 1.0 + counted[0].updates for name, counted in counters.items()}
-    with _unchanged(parameters):
-        line = _record_twice(network, run, {"input": input, "target": target}, scalars, _named(network))
+    arguments = dict(zip(_numbered("input", input), input, strict=True)) | {"target": target}
+    line = _record_twice(network, run, arguments, scalars, _named(network))
     line.learning = learning
     line.counters = {
         name: [each for each in counted if each in learning] for name, counted in counters.items()
     }
     return line
+
+
+def _together(values: Sequence[Tensor]) -> Any:
+    return values[0] if len(values) == 1 else tuple(values)
+
+
+def _numbered(name: str, values: Sequence[Tensor]) -> list[str]:
+    return [name] if len(values) == 1 else [f"{name}_{i}" for i in range(len(values))]
 
 
 def _counters(parameters: list[Parameter]) -> dict[str, list[Parameter]]:
@@ -122,8 +130,9 @@ def _named(network: Layer) -> dict[str, Tensor]:
 
 
 @contextmanager
-def _unchanged(parameters: list[Parameter]) -> Iterator[None]:
-    """Step numbers and gates as they were before, whatever happens inside."""
+def _unchanged(parameters: list[Parameter], recorder: Recorder) -> Iterator[None]:
+    """Step numbers, gates and generators as they were before, whatever happens inside."""
+    randomness = torch.random.get_rng_state()
     updates = [parameter.updates for parameter in parameters]
     gates = {each.gate: _kept(each.gate) for each in parameters if each.gate is not None}
     try:
@@ -133,10 +142,16 @@ def _unchanged(parameters: list[Parameter]) -> Iterator[None]:
             parameter.updates = count
         for gate, kept in gates.items():
             vars(gate).update(kept)
+        torch.random.set_rng_state(randomness)
+        for generator, state in recorder.generators.items():
+            generator.set_state(state)
 
 
 def _kept(gate: Gate) -> dict[str, Any]:
-    return {name: copy.copy(value) if isinstance(value, dict) else value for name, value in vars(gate).items()}
+    return {
+        name: copy.copy(value) if isinstance(value, dict) else value
+        for name, value in vars(gate).items()
+    }
 
 
 def _record_twice(
@@ -150,19 +165,17 @@ def _record_twice(
     paths: dict[Layer, str] = {}
     for path, layer in network.layers_by_path():
         paths.setdefault(layer, path)
-    randomness = torch.random.get_rng_state()
+    parameters = list(network.parameters().values())
+    zeros = {name: torch.zeros_like(each) for name, each in arguments.items()}
     lines = []
-    for values in (arguments, {name: torch.zeros_like(each) for name, each in arguments.items()}):
-        recorder = Recorder(paths, scalars)
+    for values, payload in ((arguments, math.nan), (zeros, math.inf)):
+        recorder = Recorder(paths, scalars, payload)
         recorder.outermost = sys._getframe()
         views = {name: recorder.view(value) for name, value in values.items()}
         names = {recorder.view(tensor): name for name, tensor in named.items()}
-        with recorder:
-            results = run(recorder, **values)
+        with _unchanged(parameters, recorder), recorder:
+            results = run(recorder, *values.values())
         recorder.recording.results = {name: recorder.view(each) for name, each in results.items()}
-        torch.random.set_rng_state(randomness)
-        for generator, state in recorder.generators.items():
-            generator.set_state(state)
         lines.append(Line(recorder.recording, views, names))
     _refuse_differences(*lines)
     for view in lines[0].arguments.values():
@@ -199,8 +212,6 @@ def _refuse_differences(one: Line, other: Line) -> None:
 
 def uses(call: Any, storage: int) -> bool:
     """Whether a call has a view of the storage among its arguments."""
-    from backhand.program.record import map_nested
-
     found = []
 
     def look(each: Any) -> None:

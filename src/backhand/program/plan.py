@@ -145,7 +145,9 @@ class Plan:
         spans = self.lifetimes()
         lines = [f"arena {self.arena} bytes"]
         for number, storage in sorted(self.storages.items()):
-            lives = "lives {}-{} at {}".format(*spans[number], storage.place) if number in spans else ""
+            lives = (
+                "lives {}-{} at {}".format(*spans[number], storage.place) if number in spans else ""
+            )
             lines.append(f"  {storage.name}: {storage.kind}, {storage.size} bytes {lives}".rstrip())
         lines += ["prepare", *(f"  {self._written(each)}" for each in self.preparations)]
         lines += ["step", *(f"  {self._written(each)}" for each in self.operations)]

@@ -31,7 +31,7 @@ from backhand.program.primitives import (
     EMPTY,
     FILLED,
     FILLED_WITH_ARGUMENT,
-    OVERWRITING,
+    RECIPROCALS,
     REFLECTED,
     SPELLINGS,
     WITH_OUT,
@@ -74,11 +74,13 @@ def _kind(number: int, arguments: dict[int, str], outside: dict[int, Any]) -> st
 
 
 def _normal_form(call: Call, sizes: dict[int, int]) -> list[Operation]:
-    """The call as at most one operation: none, where it only makes a view or a place."""
+    """The call as operations: mostly one; none, where it only makes a view or a place."""
     if not call.writes and not call.makes or call.name in EMPTY:
         return []
 
-    def operation(name: str, how: str, operands: Any, keywords: Any, targets: Any) -> list[Operation]:
+    def operation(
+        name: str, how: str, operands: Any, keywords: Any, targets: Any
+    ) -> list[Operation]:
         return [
             Operation(
                 name, how, tuple(operands), dict(keywords), tuple(targets), call.function,
@@ -91,6 +93,11 @@ def _normal_form(call: Call, sizes: dict[int, int]) -> list[Operation]:
         name, operands = REFLECTED[name], (operands[1], operands[0], *operands[2:])
     targets = call.writes or call.outputs
     whole = len(targets) == 1 and (call.writes or fills(targets[0], sizes[targets[0].storage]))
+    if name in RECIPROCALS and whole:
+        return [
+            *operation("reciprocal", "out", operands[:1], {}, targets),
+            *operation("mul", "out", (targets[0], operands[1]), {}, targets),
+        ]
     if name in FILLED and whole:
         return operation("fill", "fill", (FILLED[name],), {}, targets)
     if name in FILLED_WITH_ARGUMENT and whole and len(operands) > FILLED_WITH_ARGUMENT[name]:
@@ -164,7 +171,13 @@ def _bind_constants(plan: Plan) -> None:
         alone = not operation.random and all(writers[v.storage] == 1 for v in operation.targets)
         live = scalars_in((operation.operands, operation.keywords))
         known = all(plan.storages[view.storage].kind == CONSTANT for view in sources)
-        if storage.kind == TEMPORARY and alone and known and not live and operation.how != "in place":
+        if (
+            storage.kind == TEMPORARY
+            and alone
+            and known
+            and not live
+            and operation.how != "in place"
+        ):
             plan.preparations.append(operation)
             for view in operation.targets:
                 plan.storages[view.storage] = replace(plan.storages[view.storage], kind=CONSTANT)
@@ -265,7 +278,9 @@ def _write_over_dying_operands(plan: Plan) -> dict[int, int]:
         read = operation.reads()
         for view in read:
             dies_here = spans.get(view.storage, (-1, -1))[1] == at
-            alone = all(_same_but_storage(view, each) for each in read if each.storage == view.storage)
+            alone = all(
+                _same_but_storage(view, each) for each in read if each.storage == view.storage
+            )
             if dies_here and alone and _same_but_storage(view, target):
                 takes[target.storage] = takes.get(view.storage, view.storage)
                 break

@@ -22,9 +22,7 @@ WITH_OUT = ELEMENTWISE | frozenset(
 
 COMMUTATIVE = frozenset(["add", "maximum", "minimum", "mul"])
 
-COPIES = frozenset(
-    "clone contiguous double flatten float reshape to type type_as".split()
-)
+COPIES = frozenset("clone contiguous double flatten float reshape to type type_as".split())
 """Calls that copy their first argument, where they do not return a view of it."""
 
 EMPTY = frozenset(["empty", "empty_like", "empty_strided", "new_empty"])
@@ -86,5 +84,8 @@ SPELLINGS = {
     "true_divide": "div",
 }
 
-REFLECTED = {"__rsub__": "sub", "__rdiv__": "div", "__rtruediv__": "div", "__rpow__": "pow", "rsub": "sub"}
+REFLECTED = {"__rsub__": "sub", "__rpow__": "pow", "rsub": "sub"}
 """Spellings with their operands the other way round."""
+
+RECIPROCALS = frozenset(["__rdiv__", "__rtruediv__"])
+"""number / tensor, which PyTorch computes as tensor.reciprocal() * number."""

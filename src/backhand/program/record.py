@@ -23,6 +23,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from backhand.layer import Layer
+from backhand.parameter import Parameter
 from backhand.program.scalars import FrozenScalar, Live, evaluate
 from backhand.rules import UpdateRule
 
@@ -141,10 +142,14 @@ class Recorder(TorchFunctionMode):
     Args:
         paths: names of the layers, for places.
         scalars: true values of the live scalars' names, which calls are run with.
+        payload: of the live scalars in this recording; see Live.
     """
 
-    def __init__(self, paths: Mapping[Layer, str], scalars: Mapping[str, float]) -> None:
+    def __init__(
+        self, paths: Mapping[Layer, str], scalars: Mapping[str, float], payload: float = math.nan
+    ) -> None:
         super().__init__()
+        self.payload = payload
         self.recording = Recording()
         self.phase = "forward"
         self.outermost: FrameType | None = None
@@ -152,6 +157,7 @@ class Recorder(TorchFunctionMode):
         self.generators: dict[torch.Generator, Tensor] = {}
         """The generators that calls were given, and their states before."""
         self._paths = paths
+        self._owners = {each: layer for layer in paths for each in layer.own_parameters().values()}
         self._scalars = scalars
         self._known: dict[int, tuple[weakref.ref[Any], int]] = {}
 
@@ -200,15 +206,20 @@ class Recorder(TorchFunctionMode):
     ) -> Any:
         phase, path, layer = self._place()
         written = (self._written(args), self._written(kwargs))
-        stand_ins = _StandIns(self.recording.outside, self._lookup) if _may_write(name, kwargs) else None
+        stand_ins = (
+            _StandIns(self.recording.outside, self._lookup) if _may_write(name, kwargs) else None
+        )
         seen: list[tuple[Tensor, Tensor]] = []
 
         def real(value: Any) -> Any:
             if isinstance(value, Live):
                 return evaluate(value.tree, self._scalars)
             if isinstance(value, float) and math.isnan(value):
-                self._refuse(name, "got a number that is not a number; was it computed by math "
-                                   "or numpy from a learning rate or step number?")
+                self._refuse(
+                    name,
+                    "got a number that is not a number; was it computed by math "
+                    "or numpy from a learning rate or step number?",
+                )
             if isinstance(value, Tensor):
                 used = stand_ins.of(value) if stand_ins is not None else value
                 seen.append((value, used))
@@ -224,7 +235,8 @@ class Recorder(TorchFunctionMode):
         result = func(*run_args, **run_kwargs)
         drew = not torch.equal(randomness, torch.default_generator.get_state())
         mutated = [
-            value for (value, used), before in zip(seen, versions, strict=True)
+            value
+            for (value, used), before in zip(seen, versions, strict=True)
             if used._version != before
         ]
         if stand_ins is not None:
@@ -239,8 +251,16 @@ class Recorder(TorchFunctionMode):
             if self._lookup(output) is None:
                 makes.append(self._enter(output))
         call = Call(
-            name, func, *written, tuple(self.view(each) for each in outputs),
-            tuple(self.view(each) for each in mutated), tuple(makes), drew or bool(given), phase, path, layer,
+            name,
+            func,
+            *written,
+            tuple(self.view(each) for each in outputs),
+            tuple(self.view(each) for each in mutated),
+            tuple(makes),
+            drew or bool(given),
+            phase,
+            path,
+            layer,
         )
         self.recording.calls.append(call)
         return result
@@ -263,7 +283,9 @@ class Recorder(TorchFunctionMode):
             owner = frame.f_locals.get("self")
             if isinstance(owner, UpdateRule):
                 phase = "update"
-            elif isinstance(owner, Layer) and owner in self._paths:
+            elif isinstance(owner, Parameter) and owner in self._owners:
+                owner = self._owners[owner]
+            if isinstance(owner, Layer) and owner in self._paths:
                 return phase, self._paths[owner], repr(owner)
             frame = frame.f_back
         return phase, "", ""

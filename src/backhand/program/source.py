@@ -65,11 +65,15 @@ class _Writer:
             if part != phase:
                 body.append((f"# {part}", "", ""))
                 phase = part
-            body.append((self._statement(operation), self._remark(operation), operation.place_in_network()))
+            body.append(
+                (self._statement(operation), self._remark(operation), operation.place_in_network())
+            )
         returned = ", ".join(f"{self._name(view)}.clone()" for view in self.plan.results.values())
         body.append((f"return {returned or None}", "", ""))
         parameters = tuple(sorted(self.plan.scalars()))
-        lines = [f"from torch import {', '.join(sorted(self.functions))}", ""] if self.functions else []
+        lines = (
+            [f"from torch import {', '.join(sorted(self.functions))}", ""] if self.functions else []
+        )
         lines.append(f"def {function}({', '.join(parameters)}):")
         places: dict[int, str] = {}
         for code, remark, place in body:
@@ -101,7 +105,11 @@ class _Writer:
 
     def _out(self, operation: Operation) -> str:
         target, operands = operation.target, list(operation.operands)
-        if operation.name in COMMUTATIVE and not operation.keywords and self._same(operands[1], target):
+        if (
+            operation.name in COMMUTATIVE
+            and not operation.keywords
+            and self._same(operands[1], target)
+        ):
             operands[:2] = operands[1::-1]
         words = [self._number(each, operation) for each in operands[1:]]
         words += [f"{key}={self._word(value)}" for key, value in operation.keywords.items()]
@@ -139,7 +147,12 @@ class _Writer:
         """A number as a 0-dim tensor, where that is faster and keeps every bit."""
         plain = isinstance(value, int | float) and not isinstance(value, bool)
         exact = operation.target.dtype in (torch.float32, torch.float64)
-        if plain and exact and operation.name in ("add", "div", "mul", "sub") and not operation.keywords:
+        if (
+            plain
+            and exact
+            and operation.name in ("add", "div", "mul", "sub")
+            and not operation.keywords
+        ):
             text = repr(value).replace("-", "minus_").replace(".", "_").replace("+", "")
             name = f"number_{text}" + ("" if operation.target.dtype == torch.float32 else "_double")
             self.numbers[name] = (value, operation.target.dtype)
@@ -157,7 +170,12 @@ class _Writer:
             return f"({', '.join(self._word(each) for each in value)},)"
         if isinstance(value, torch.Size):
             return repr(tuple(value))
-        if value is None or isinstance(value, int | float | str) and value == value and abs_finite(value):
+        if (
+            value is None
+            or isinstance(value, int | float | str)
+            and value == value
+            and abs_finite(value)
+        ):
             return repr(value)
         return self._object(value, type(value).__name__.lower())
 
@@ -178,8 +196,10 @@ class _Writer:
         return self.names[view]
 
     def _turned(self, view: View, size: int) -> str:
-        if view in self.plan.names or view.stride == contiguous_strides(view.shape) and (
-            view.offset == 0 and len(view.shape) > 0 and _bytes(view) == size
+        if (
+            view in self.plan.names
+            or view.stride == contiguous_strides(view.shape)
+            and (view.offset == 0 and len(view.shape) > 0 and _bytes(view) == size)
         ):
             return ""
         if len(view.shape) == 2 and view.stride[::-1] == contiguous_strides(view.shape[::-1]):

@@ -6,7 +6,7 @@ Bit for bit the plain step. Every view is made once; the function does nothing b
 from __future__ import annotations
 
 import linecache
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,45 +17,58 @@ from backhand.program.record import Scalar, View, map_nested
 from backhand.program.source import Source, write_source
 
 
+GATHERED_AT_ONCE = 4 << 20
+"""Bytes of shuffled rows that an epoch keeps ready."""
+
+
 class Replay:
     """The engine that is always there."""
 
-    def bind(self, plan: Plan, outside: Mapping[int, Tensor], function: str) -> Replayed:
-        """Make a plan ready to run on the tensors that were there before the step.
-
-        Args:
-            plan: what to run.
-            outside: by storage number, a tensor on that storage.
-            function: a name for the written function.
-        """
-        return Replayed(plan, outside, function)
+    def bind(self, plan: Plan, outside: Mapping[int, Tensor], name: str) -> Replayed:
+        """See Engine."""
+        return Replayed(plan, outside, name)
 
     def __repr__(self) -> str:
         return "Replay()"
 
 
 class Replayed:
-    """A plan bound to memory, ready to run.
+    """A plan bound to one arena, and its text compiled; see Bound."""
 
-    Attributes:
-        arguments: the buffers to copy each step's tensors into, by name.
-        run: the function; takes the live scalars in the order of `source.parameters`, returns
-            the results, fresh.
-        source: what runs, as text.
-        namespace: what the text's names stand for.
-    """
-
-    def __init__(self, plan: Plan, outside: Mapping[int, Tensor], function: str) -> None:
+    def __init__(self, plan: Plan, outside: Mapping[int, Tensor], name: str) -> None:
         memory = _Memory(plan, outside)
         for operation in plan.preparations:
             _prepare(operation, memory)
-        self.source: Source = write_source(plan, function)
-        self.namespace: dict[str, Any] = dict(self.source.objects)
-        self.namespace |= {name: memory.tensor(view) for name, view in self.source.views.items()}
-        for name, (number, dtype) in self.source.numbers.items():
-            self.namespace[name] = torch.tensor(number, dtype=dtype)
+        source = write_source(plan, name)
+        self.namespace: dict[str, Any] = dict(source.objects)
+        self.namespace |= {name: memory.tensor(view) for name, view in source.views.items()}
+        for number, (value, dtype) in source.numbers.items():
+            self.namespace[number] = torch.tensor(value, dtype=dtype)
         self.arguments = {name: memory.tensor(view) for name, view in plan.arguments.items()}
-        self.run = _compiled(self.source, dict(self.namespace))
+        self.parameters = source.parameters
+        self.text = source.text
+        self.done = 0
+        self.run = _compiled(source, dict(self.namespace))
+
+    def run_many(
+        self, data: Sequence[Tensor], order: Tensor, scalars: Sequence[tuple[float, ...]]
+    ) -> Tensor | None:
+        """See Bound. Rows are gathered some megabytes at a time, and copied batch by batch."""
+        self.done = 0
+        buffers = list(self.arguments.values())
+        size = len(order) // len(scalars)
+        per_step = max(1, sum(each.numel() * each.element_size() for each in buffers))
+        steps = max(1, GATHERED_AT_ONCE // per_step)
+        results: list[Tensor] = []
+        for first in range(0, len(scalars), steps):
+            rows = order[first * size : (first + steps) * size]
+            gathered = [torch.split(each[rows], size) for each in data]
+            for *batch, values in zip(*gathered, scalars[first : first + steps], strict=True):
+                for buffer, value in zip(buffers, batch, strict=True):
+                    buffer.copy_(value)
+                results.append(self.run(*values))
+                self.done += 1
+        return None if results[0] is None else torch.stack(results)
 
 
 class _Memory:
@@ -108,7 +121,9 @@ def _prepare(operation: Operation, memory: _Memory) -> None:
     elif operation.how == "copy":
         target.copy_(operands[0])
     elif operation.how == "out":
-        getattr(torch, operation.name)(*operands, **map_nested(real, operation.keywords), out=target)
+        getattr(torch, operation.name)(
+            *operands, **map_nested(real, operation.keywords), out=target
+        )
     else:
         results = operation.function(*operands, **map_nested(real, operation.keywords))
         for view, result in zip(operation.targets, _as_tuple(results), strict=True):

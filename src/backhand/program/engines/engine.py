@@ -1,0 +1,61 @@
+"""What every engine keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from torch import Tensor
+
+from backhand.program.plan import Plan
+
+
+class Engine(Protocol):
+    """Makes plans ready to run."""
+
+    def bind(self, plan: Plan, outside: Mapping[int, Tensor], name: str) -> Bound:
+        """Bind a plan to memory.
+
+        Args:
+            plan: what to run.
+            outside: for each storage that was there before, a tensor on it; used in place.
+            name: of the function to make: "training_step" or "prediction".
+        """
+        ...
+
+
+class Bound(Protocol):
+    """A plan bound to memory, ready to run.
+
+    Attributes:
+        arguments: the buffers that each step's batch is copied into, in the plan's order.
+        parameters: the names of the live scalars that `run` takes, in order.
+        namespace: what the names in `text` stand for.
+        text: what runs, for a person to read.
+        done: how many steps the last `run_many` finished.
+    """
+
+    arguments: dict[str, Tensor]
+    parameters: tuple[str, ...]
+    namespace: dict[str, Any]
+    text: str
+    done: int
+
+    def run(self, *scalars: float) -> Any:
+        """Run on what the buffers hold; the results, fresh (one alone, several as a tuple)."""
+        ...
+
+    def run_many(
+        self, data: Sequence[Tensor], order: Tensor, scalars: Sequence[tuple[float, ...]]
+    ) -> Tensor | None:
+        """Run once for each tuple of scalars, on the next batch of rows in `order`.
+
+        Args:
+            data: a data set for each buffer, row by row.
+            order: row numbers, exactly one buffer's rows for each step.
+            scalars: what `run` takes, step by step.
+
+        Returns:
+            The result of each step (steps,), or None where there are no results.
+        """
+        ...
