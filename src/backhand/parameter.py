@@ -35,7 +35,7 @@ class Parameter:
         self.shared = False
         """Whether one step uses it in several places: then one update, by the sum."""
         self.frozen = False
-        self.updates = 0
+        self.updates: float = 0
         """How many updates it has had under its rule: the rule's step number t, from 1."""
 
     def learn(self, gradient: Float[Tensor, "..."], learning_rate: float) -> None:

@@ -71,7 +71,7 @@ def record_training(network: Layer, loss: Loss, input: Sequence[Tensor], target:
 
     def run(recorder: Recorder, *batch: Tensor) -> dict[str, Tensor]:
         nonlocal learning
-        before = {}
+        before: dict[Parameter, float] = {}
         for name, counted in counters.items():
             for parameter in counted:
                 before[parameter] = parameter.updates = Live(("-", name, 1), recorder.payload)
@@ -107,7 +107,7 @@ def _numbered(name: str, values: Sequence[Tensor]) -> list[str]:
 
 def _counters(parameters: list[Parameter]) -> dict[str, list[Parameter]]:
     """The parameters by how many updates they have had: a step number for each count."""
-    by_count: dict[int, list[Parameter]] = {}
+    by_count: dict[float, list[Parameter]] = {}
     for parameter in parameters:
         by_count.setdefault(parameter.updates, []).append(parameter)
     groups = enumerate(by_count.values(), start=1)
@@ -161,7 +161,7 @@ def _record_twice(
     scalars: dict[str, float],
     named: dict[str, Tensor],
 ) -> Line:
-    """Record on the values given and on zeros, and refuse the step where that makes a difference."""
+    """Record on the values given and on zeros; refuse the step where that differs."""
     paths: dict[Layer, str] = {}
     for path, layer in network.layers_by_path():
         paths.setdefault(layer, path)

@@ -75,7 +75,7 @@ def _kind(number: int, arguments: dict[int, str], outside: dict[int, Any]) -> st
 
 def _normal_form(call: Call, sizes: dict[int, int]) -> list[Operation]:
     """The call as operations: mostly one; none, where it only makes a view or a place."""
-    if not call.writes and not call.makes or call.name in EMPTY:
+    if (not call.writes and not call.makes) or call.name in EMPTY:
         return []
 
     def operation(

@@ -131,9 +131,8 @@ class Recording:
 
 def geometry(tensor: Tensor, storage: int) -> View:
     """The window that a tensor is on its storage."""
-    return View(
-        storage, tensor.dtype, tuple(tensor.shape), tensor.stride(), tensor.storage_offset()
-    )
+    offset = int(tensor.storage_offset())
+    return View(storage, tensor.dtype, tuple(tensor.shape), tensor.stride(), offset)
 
 
 class Recorder(TorchFunctionMode):
@@ -195,7 +194,7 @@ class Recorder(TorchFunctionMode):
         kwargs = kwargs or {}
         name = getattr(func, "__name__", str(func))
         attribute = getattr(getattr(func, "__self__", None), "__name__", "")
-        if name == "__get__" and attribute in REFUSED_ATTRIBUTES or name == "__set__":
+        if (name == "__get__" and attribute in REFUSED_ATTRIBUTES) or name == "__set__":
             self._refuse(f".{attribute}", "goes behind the recording")
         if name in SEES_ONLY_SHAPES and attribute not in ("T", "mT", "H", "mH"):
             return func(*args, **kwargs)
@@ -314,7 +313,7 @@ class _StandIns:
     def of(self, tensor: Tensor) -> Tensor:
         """The tensor itself, where the step made it; else its stand-in."""
         number = self._lookup(tensor)
-        if number not in self._outside:
+        if number is None or number not in self._outside:
             return tensor
         if number not in self._storages:
             size = tensor.untyped_storage().nbytes() // tensor.element_size()

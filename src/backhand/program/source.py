@@ -100,7 +100,8 @@ class _Writer:
             return self._recorded_call(operation)
         if operation.how == "opaque":
             targets = ", ".join(self._name(target) for target in operation.targets)
-            return f"{self._object(place_results, 'place')}(({targets},), {self._recorded_call(operation)})"
+            place = self._object(place_results, "place")
+            return f"{place}(({targets},), {self._recorded_call(operation)})"
         return self._out(operation)
 
     def _out(self, operation: Operation) -> str:
@@ -170,11 +171,8 @@ class _Writer:
             return f"({', '.join(self._word(each) for each in value)},)"
         if isinstance(value, torch.Size):
             return repr(tuple(value))
-        if (
-            value is None
-            or isinstance(value, int | float | str)
-            and value == value
-            and abs_finite(value)
+        if value is None or (
+            isinstance(value, int | float | str) and value == value and abs_finite(value)
         ):
             return repr(value)
         return self._object(value, type(value).__name__.lower())
@@ -196,11 +194,8 @@ class _Writer:
         return self.names[view]
 
     def _turned(self, view: View, size: int) -> str:
-        if (
-            view in self.plan.names
-            or view.stride == contiguous_strides(view.shape)
-            and (view.offset == 0 and len(view.shape) > 0 and _bytes(view) == size)
-        ):
+        whole = view.stride == contiguous_strides(view.shape) and _bytes(view) == size
+        if view in self.plan.names or (whole and view.shape):
             return ""
         if len(view.shape) == 2 and view.stride[::-1] == contiguous_strides(view.shape[::-1]):
             return "_t"

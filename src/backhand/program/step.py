@@ -15,7 +15,7 @@ from backhand.layer import Layer, Value, check_learning_rate
 from backhand.losses import Loss
 from backhand.parameter import Parameter
 from backhand.program.engines import Engine, Replay
-from backhand.program.line import RATE, Line, record_prediction, record_training
+from backhand.program.line import Line, record_prediction, record_training
 from backhand.program.memory import Memory, memory_of
 from backhand.program.plan import Plan
 from backhand.program.planning import plan_line

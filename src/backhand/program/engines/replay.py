@@ -16,7 +16,6 @@ from backhand.program.plan import ALIGNMENT, ARGUMENT, CONSTANT, OUTSIDE, Operat
 from backhand.program.record import Scalar, View, map_nested
 from backhand.program.source import Source, write_source
 
-
 GATHERED_AT_ONCE = 4 << 20
 """Bytes of shuffled rows that an epoch keeps ready."""
 
