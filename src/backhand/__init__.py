@@ -29,6 +29,7 @@ from backhand.networks import (
     summary,
 )
 from backhand.parameter import Parameter
+from backhand.program import Prediction, Replay, TrainingStep
 from backhand.rules import SGD, Adam, AdamW, Momentum, UpdateRule
 from backhand.training import History, NonFiniteLoss, accuracy, evaluate, fit
 
@@ -57,13 +58,16 @@ __all__ = [
     "Momentum",
     "NonFiniteLoss",
     "Parameter",
+    "Prediction",
     "Product",
     "ReLU",
+    "Replay",
     "Residual",
     "Sequential",
     "Sigmoid",
     "Sum",
     "Tanh",
+    "TrainingStep",
     "UpdateRule",
     "XavierNormal",
     "XavierUniform",

@@ -1,7 +1,8 @@
 """Training: fit, schedules, metrics, history."""
 
-from backhand.training.fit import NonFiniteLoss, fit
+from backhand.training.fit import fit
 from backhand.training.history import Epoch, History
+from backhand.training.loop import NonFiniteLoss
 from backhand.training.metrics import accuracy, evaluate
 from backhand.training.schedules import Schedule, constant, cosine, exponential, one_cycle, stepwise
 

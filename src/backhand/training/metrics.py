@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
-import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
@@ -68,8 +67,3 @@ def evaluate(
 
 def _slices(rows: int) -> Iterator[slice]:
     return (slice(start, start + ROWS_AT_ONCE) for start in range(0, rows, ROWS_AT_ONCE))
-
-
-def all_finite(network: Layer) -> bool:
-    """Whether every weight is a finite number."""
-    return all(bool(torch.isfinite(p.value).all()) for p in network.parameters().values())
