@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from backhand.gate import Gate, settling
-from backhand.parameter import Parameter
+from backhand.parameter import Parameter, lay_side_by_side
 
 if TYPE_CHECKING:
     from backhand.rules import UpdateRule
@@ -150,8 +150,10 @@ class Layer:
 
     def learn_with(self, rule: UpdateRule) -> Self:
         """Set the update rule of every parameter inside, with fresh state."""
-        for parameter in self.parameters().values():
+        parameters = list(self.parameters().values())
+        for parameter in parameters:
             parameter.learn_with(rule)
+        lay_side_by_side(parameters)
         return self
 
     def gate_with(self, gate: Gate | None) -> Self:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import torch
@@ -93,3 +94,27 @@ class Parameter:
 
     def __repr__(self) -> str:
         return f"Parameter{tuple(self.value.shape)}"
+
+
+ALIGNMENT = 64
+"""Bytes; where torch begins an allocation."""
+
+
+def lay_side_by_side(parameters: Iterable[Parameter]) -> None:
+    """Put what the rules remember of several parameters into one storage for each name and dtype.
+
+    Each parameter's part stays a tensor of its own at an aligned address; an engine may work on
+    all of them at once.
+    """
+    groups: dict[tuple[str, torch.dtype], list[Parameter]] = {}
+    for parameter in parameters:
+        for name, tensor in parameter.state.items():
+            groups.setdefault((name, tensor.dtype), []).append(parameter)
+    for (name, dtype), members in groups.items():
+        apart = [parameter.state[name] for parameter in members]
+        spaces = [-(-each.nbytes // ALIGNMENT) * ALIGNMENT // dtype.itemsize for each in apart]
+        together = torch.zeros(sum(spaces), dtype=dtype, device=apart[0].device)
+        for parameter, tensor in zip(members, torch.split(together, spaces), strict=True):
+            own = parameter.state[name]
+            part = tensor[: own.numel()].view(own.shape)
+            parameter.state[name] = part.copy_(own)

@@ -50,6 +50,7 @@ class Operation:
         function: the recorded call, where `how` needs it.
         random: whether it draws from a generator.
         phase, path, layer: where in the step and the network it comes from.
+        parameter: the path of the parameter that learns by it, where one does.
     """
 
     name: str
@@ -62,6 +63,7 @@ class Operation:
     phase: str
     path: str
     layer: str
+    parameter: str
 
     def reads(self) -> list[View]:
         """The views whose values it uses."""
@@ -200,3 +202,12 @@ def fills(view: View, size: int) -> bool:
             return False
         count *= length
     return view.offset == 0 and count * view.dtype.itemsize == size
+
+
+def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides of a contiguous tensor of this shape."""
+    strides, count = [], 1
+    for length in reversed(shape):
+        strides.append(count)
+        count *= max(length, 1)
+    return tuple(reversed(strides))

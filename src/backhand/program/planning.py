@@ -1,7 +1,7 @@
 """Planning: from a recorded line to a plan, in passes, each of which keeps every bit.
 
 normal form -> constants bound once -> repeated work done once -> dead work removed ->
-results in place of operands that die -> places in the arena.
+parameters worked side by side -> results in place of operands that die -> places in the arena.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from backhand.program.plan import (
     Operation,
     Plan,
     Storage,
+    contiguous_strides,
     fills,
     scalars_in,
     views_in,
@@ -37,6 +38,7 @@ from backhand.program.primitives import (
     WITH_OUT,
 )
 from backhand.program.record import Call, View
+from backhand.program.side_by_side import work_side_by_side
 
 
 def plan_line(line: Line, wanted: Iterable[str]) -> Plan:
@@ -58,6 +60,7 @@ def plan_line(line: Line, wanted: Iterable[str]) -> Plan:
     _bind_constants(plan)
     _do_repeated_work_once(plan)
     _remove_dead_work(plan)
+    work_side_by_side(plan)
     _forget_unused_storages(plan)
     _name_storages(plan)
     _place(plan, _write_over_dying_operands(plan))
@@ -85,6 +88,7 @@ def _normal_form(call: Call, sizes: dict[int, int]) -> list[Operation]:
             Operation(
                 name, how, tuple(operands), dict(keywords), tuple(targets), call.function,
                 call.random, call.phase, call.path, call.layer,
+                call.parameter,
             )
         ]  # fmt: skip
 
@@ -147,15 +151,6 @@ def _reshaped(view: View, shape: tuple[int, ...]) -> View | None:
     if view.stride != strides:
         return None
     return replace(view, shape=shape, stride=contiguous_strides(shape))
-
-
-def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The strides of a contiguous tensor of this shape."""
-    strides, count = [], 1
-    for length in reversed(shape):
-        strides.append(count)
-        count *= max(length, 1)
-    return tuple(reversed(strides))
 
 
 # Constants.

@@ -80,6 +80,8 @@ class Call:
     """"forward", "loss", "backward" or "update"."""
     path: str
     layer: str
+    parameter: str
+    """The path of the parameter that is learning, where one is."""
 
     def essence(self) -> tuple[Any, ...]:
         """What must be the same in two recordings of one step."""
@@ -156,7 +158,11 @@ class Recorder(TorchFunctionMode):
         self.generators: dict[torch.Generator, Tensor] = {}
         """The generators that calls were given, and their states before."""
         self._paths = paths
-        self._owners = {each: layer for layer in paths for each in layer.own_parameters().values()}
+        self._owners = {
+            parameter: (layer, f"{path}.{name}")
+            for layer, path in paths.items()
+            for name, parameter in layer.own_parameters().items()
+        }
         self._scalars = scalars
         self._known: dict[int, tuple[weakref.ref[Any], int]] = {}
 
@@ -203,7 +209,7 @@ class Recorder(TorchFunctionMode):
     def _call(
         self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
     ) -> Any:
-        phase, path, layer = self._place()
+        phase, path, layer, parameter = self._place()
         written = (self._written(args), self._written(kwargs))
         stand_ins = (
             _StandIns(self.recording.outside, self._lookup) if _may_write(name, kwargs) else None
@@ -260,6 +266,7 @@ class Recorder(TorchFunctionMode):
             phase,
             path,
             layer,
+            parameter,
         )
         self.recording.calls.append(call)
         return result
@@ -274,23 +281,23 @@ class Recorder(TorchFunctionMode):
 
         return map_nested(write, value)
 
-    def _place(self) -> tuple[str, str, str]:
-        """The phase, and the path and name of the layer, whose code is making a call."""
-        phase = self.phase
+    def _place(self) -> tuple[str, str, str, str]:
+        """Whose code is making a call: the phase, a layer's path and name, a parameter's path."""
+        phase, parameter = self.phase, ""
         frame: FrameType | None = sys._getframe(1)
         while frame is not None and frame is not self.outermost:
             owner = frame.f_locals.get("self")
             if isinstance(owner, UpdateRule):
                 phase = "update"
             elif isinstance(owner, Parameter) and owner in self._owners:
-                owner = self._owners[owner]
+                owner, parameter = self._owners[owner]
             if isinstance(owner, Layer) and owner in self._paths:
-                return phase, self._paths[owner], repr(owner)
+                return phase, self._paths[owner], repr(owner), parameter
             frame = frame.f_back
-        return phase, "", ""
+        return phase, "", "", parameter
 
     def _refuse(self, name: str, why: str) -> None:
-        raise NotRecordable(f"{name} in {describe_place(*self._place())} {why}")
+        raise NotRecordable(f"{name} in {describe_place(*self._place()[:3])} {why}")
 
 
 def _may_write(name: str, kwargs: Mapping[str, Any]) -> bool:

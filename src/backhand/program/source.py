@@ -7,8 +7,14 @@ from typing import Any
 
 import torch
 
-from backhand.program.plan import CONSTANT, TEMPORARY, Operation, Plan, scalars_in
-from backhand.program.planning import contiguous_strides
+from backhand.program.plan import (
+    CONSTANT,
+    TEMPORARY,
+    Operation,
+    Plan,
+    contiguous_strides,
+    scalars_in,
+)
 from backhand.program.primitives import COMMUTATIVE
 from backhand.program.record import Scalar, View
 from backhand.program.scalars import source as scalar_source
