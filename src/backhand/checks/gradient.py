@@ -1,0 +1,240 @@
+"""The gradient checker: a backward written by hand against central finite differences."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from backhand.gate import Reading, settling
+from backhand.layer import Layer, Value
+from backhand.losses import Loss
+
+
+class GradientMismatch(AssertionError):
+    """A backward does not agree with finite differences; the message names the worst element."""
+
+
+@dataclass(frozen=True)
+class Element:
+    """One derivative, both ways.
+
+    Attributes:
+        name: what it is by: "input", or a parameter by path and layer.
+        index: which element of it.
+        backward: what the backward says.
+        numeric: what finite differences say.
+    """
+
+    name: str
+    index: tuple[int, ...]
+    backward: float
+    numeric: float
+
+    @property
+    def difference(self) -> float:
+        """|backward - numeric| / max(1, |backward|, |numeric|)."""
+        scale = max(1.0, abs(self.backward), abs(self.numeric))
+        return abs(self.backward - self.numeric) / scale
+
+    def __str__(self) -> str:
+        return (
+            f"{self.name}[{', '.join(map(str, self.index))}]: backward says {self.backward:.10g}, "
+            f"finite differences {self.numeric:.10g}"
+        )
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """What was compared. `str()` tells how many elements, and the worst of them."""
+
+    compared: int
+    worst: Element | None
+
+    def __str__(self) -> str:
+        worst = f"; worst {self.worst}" if self.worst is not None else ""
+        return f"{self.compared} derivatives agree{worst}"
+
+
+def gradient_check(
+    subject: Layer | Loss,
+    input: Value,
+    target: Tensor | None = None,
+    *,
+    loss: Loss | None = None,
+    step: float = 1e-6,
+    tolerance: float = 1e-6,
+    samples: int = 200,
+    seed: int = 0,
+) -> GradientCheck:
+    """Compare every derivative of a backward with (f(x + h) - f(x - h)) / 2h, in float64.
+
+    f is the loss, where there is one; else the sum of the outputs, each times a random number.
+    Works on a copy, so nothing of yours changes. Layers that draw get the same draws each time.
+    Away from a kink (ReLU at 0) only: there the two differ, and neither is wrong.
+
+    Args:
+        subject: a layer, a network, or a loss (then `input` is the prediction).
+        input: a batch; a tensor or a tuple of them. Integer inputs are not differentiated.
+        target: for a loss.
+        loss: to check a network together with a loss.
+        step: h; default 1e-6.
+        tolerance: of |difference| / max(1, |backward|, |numeric|); default 1e-6.
+        samples: elements compared of each tensor, drawn where there are more; default 200.
+        seed: of what is drawn; default 0.
+
+    Raises:
+        GradientMismatch: a derivative is off, the input error is of another shape, or forward
+            or propagate changed its arguments.
+        ValueError: a loss without a target.
+    """
+    with torch.random.fork_rng(devices=[]):
+        check = _Check(subject, input, target, loss, seed)
+        return check.run(step, tolerance, samples)
+
+
+class _Check:
+    def __init__(
+        self,
+        subject: Layer | Loss,
+        input: Value,
+        target: Tensor | None,
+        loss: Loss | None,
+        seed: int,
+    ) -> None:
+        if isinstance(subject, Loss):
+            loss, network = subject, None
+        else:
+            network = copy.deepcopy(subject).to(torch.float64).freeze(False)
+        if loss is not None and target is None:
+            raise ValueError(f"gradient_check: {loss!r} needs a target")
+        self.network = network
+        self.loss = loss
+        self.inputs = [_double(each) for each in (input if isinstance(input, tuple) else (input,))]
+        self.tupled = isinstance(input, tuple)
+        self.target = None if target is None else _double(target)
+        self.seed = seed
+        self.directions: list[Tensor] = []
+
+    def run(self, step: float, tolerance: float, samples: int) -> GradientCheck:
+        derivatives = self._backward()
+        generator = torch.Generator().manual_seed(self.seed)
+        worst: Element | None = None
+        compared = 0
+        for name, values, derivative in derivatives:
+            flat, slopes = values.reshape(-1), derivative.reshape(-1)
+            chosen = torch.randperm(flat.numel(), generator=generator)[:samples]
+            for place in sorted(chosen.tolist()):
+                numeric = self._difference(flat, place, step)
+                index = tuple(
+                    int(i) for i in torch.unravel_index(torch.tensor(place), values.shape)
+                )
+                element = Element(name, index, float(slopes[place]), numeric)
+                compared += 1
+                if worst is None or not element.difference <= worst.difference:
+                    worst = element
+        if worst is not None and not worst.difference <= tolerance:
+            raise GradientMismatch(f"{worst} (relative difference {worst.difference:.1e})")
+        return GradientCheck(compared, worst)
+
+    def _value(self) -> float:
+        """F at the values as they are now."""
+        torch.manual_seed(self.seed)
+        prediction = self._given()
+        if self.network is not None:
+            prediction, _ = self.network.forward(prediction, True)
+        if self.loss is not None:
+            return float(self.loss.forward(prediction, self.target))  # type: ignore[arg-type]
+        outputs = prediction if isinstance(prediction, tuple) else (prediction,)
+        weighed = zip(outputs, self.directions, strict=True)
+        return float(sum((output * direction).sum() for output, direction in weighed))
+
+    def _given(self) -> Any:
+        return tuple(self.inputs) if self.tupled else self.inputs[0]
+
+    def _difference(self, flat: Tensor, place: int, step: float) -> float:
+        kept = float(flat[place])
+        flat[place] = kept + step
+        above = self._value()
+        flat[place] = kept - step
+        below = self._value()
+        flat[place] = kept
+        return (above - below) / (2 * step)
+
+    def _backward(self) -> list[tuple[str, Tensor, Tensor]]:
+        """What is differentiated by: a name, the values, and what backward says."""
+        if self.network is None:
+            assert self.loss is not None
+            assert self.target is not None
+            return self._by_inputs(self.loss.backward(self.inputs[0], self.target))
+        network = self.network
+        parameters = network.parameters()
+        reading = Reading()
+        for parameter in parameters.values():
+            parameter.gate = reading
+        torch.manual_seed(self.seed)
+        given = self._given()
+        prediction, memory = _unchanged(
+            "forward", lambda: network.forward(given, True), self.inputs
+        )
+        error = self._error(prediction)
+        errors = list(error) if isinstance(error, tuple) else [error]
+        with settling():
+            input_error = _unchanged(
+                "propagate", lambda: network.propagate(error, memory, 1.0), [*errors, *self.inputs]
+            )
+        found = self._by_inputs(input_error)
+        layers = {path: repr(layer) for path, layer in network.layers_by_path()}
+        for path, parameter in parameters.items():
+            name = f"{path} of {layers[path.rpartition('.')[0]]}"
+            gradient = reading.gradients.get(parameter, torch.zeros_like(parameter.value))
+            _expect_shape(name, gradient, parameter.value)
+            found.append((name, parameter.value, gradient))
+        return found
+
+    def _error(self, prediction: Any) -> Any:
+        if self.loss is not None:
+            assert self.target is not None
+            return self.loss.backward(prediction, self.target)
+        generator = torch.Generator().manual_seed(self.seed)
+        outputs = prediction if isinstance(prediction, tuple) else (prediction,)
+        self.directions = [
+            torch.randn(each.shape, dtype=each.dtype, generator=generator) for each in outputs
+        ]
+        return tuple(self.directions) if isinstance(prediction, tuple) else self.directions[0]
+
+    def _by_inputs(self, error: Any) -> list[tuple[str, Tensor, Tensor]]:
+        errors = error if self.tupled else (error,)
+        found = []
+        for i, (values, slope) in enumerate(zip(self.inputs, errors, strict=True)):
+            name = f"input {i}" if self.tupled else "input"
+            if values.is_floating_point():
+                _expect_shape(name, slope, values)
+                found.append((name, values, slope))
+            elif slope is not None:
+                raise GradientMismatch(f"{name} holds integers: expected None for its error")
+        return found
+
+
+def _double(tensor: Tensor) -> Tensor:
+    return tensor.detach().to(torch.float64 if tensor.is_floating_point() else tensor.dtype).clone()
+
+
+def _expect_shape(name: str, derivative: Any, values: Tensor) -> None:
+    if not isinstance(derivative, Tensor) or derivative.shape != values.shape:
+        got = tuple(derivative.shape) if isinstance(derivative, Tensor) else derivative
+        raise GradientMismatch(
+            f"{name}: expected a derivative of shape {tuple(values.shape)}, got {got}"
+        )
+
+
+def _unchanged(name: str, call: Callable[[], Any], arguments: list[Tensor]) -> Any:
+    before = [each.clone() for each in arguments]
+    result = call()
+    if not all(torch.equal(a, b) for a, b in zip(before, arguments, strict=True)):
+        raise GradientMismatch(f"{name} changed one of its arguments")
+    return result
