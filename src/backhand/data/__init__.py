@@ -3,5 +3,17 @@
 from backhand.data.batches import batches
 from backhand.data.checked import Data, check_data
 from backhand.data.points import DISC_CENTRE, DISC_RADIUS, disc, xor
+from backhand.data.tables import TableError, read_labelled_points, read_points
 
-__all__ = ["DISC_CENTRE", "DISC_RADIUS", "Data", "batches", "check_data", "disc", "xor"]
+__all__ = [
+    "DISC_CENTRE",
+    "DISC_RADIUS",
+    "Data",
+    "TableError",
+    "batches",
+    "check_data",
+    "disc",
+    "read_labelled_points",
+    "read_points",
+    "xor",
+]

@@ -86,7 +86,7 @@ def load(path: str | Path, layers: Iterable[type[Layer]] = ()) -> Layer:
     tensors, header = _read(path)
     try:
         with torch.random.fork_rng(devices=[]):
-            network = _Reader(known).read(header["network"], "")
+            network: Layer = _Reader(known).read(header["network"], "")
     except _Unreadable as problem:
         raise NetworkFileError(f"{path}: {problem}") from None
     except (KeyError, TypeError, ValueError, AttributeError) as problem:

@@ -209,8 +209,9 @@ def _join(plan: Plan, run: list[Lane]) -> None:
             plan.storages[storage] = Storage(storage, total * first.dtype.itemsize, TEMPORARY, "")
             for lane, start in zip(run, starts, strict=True):
                 homes[lane.views[role].storage] = (storage, start)
-        flat.append(View(storage, first.dtype, (total,), (1,), offset))
-        _name(plan, run, role, flat[-1], homes)
+        wide = View(storage, first.dtype, (total,), (1,), offset)
+        flat.append(wide)
+        _name(plan, run, role, wide, homes)
 
     def moved_home(view: View) -> View:
         storage, start = homes.get(view.storage, (view.storage, 0))
@@ -220,8 +221,8 @@ def _join(plan: Plan, run: list[Lane]) -> None:
     for position, operation in enumerate(run[0].operations):
         used = [run[0].views.index(v) for v in (*operation.reads(), operation.target)]
         if all(flat[role] is not None for role in used):
-            wide = operation.with_views(lambda view: flat[run[0].views.index(view)] or view)
-            joined.append(replace(wide, path="", layer=f"{len(run)} parameters", parameter=""))
+            widened = operation.with_views(lambda view: flat[run[0].views.index(view)] or view)
+            joined.append(replace(widened, path="", layer=f"{len(run)} parameters", parameter=""))
         else:
             joined += [lane.operations[position].with_views(moved_home) for lane in run]
     taken = {index for lane in run for index in lane.indices}

@@ -1,0 +1,130 @@
+"""`backhand disc` and `backhand xor`: train over seeds with a live display, then report."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import torch
+from rich.console import Console
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+)
+from rich.table import Table
+
+from backhand.cli.claims import claims
+from backhand.cli.report import Outcome, write_report
+from backhand.data import read_labelled_points
+from backhand.experiments import Settings, Task, train_seed, tuned_perceptron
+from backhand.losses import MSELoss
+from backhand.program import TrainingStep
+from backhand.training import Epoch, History
+
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C ended."""
+
+
+def run(
+    task: Task, settings: Settings, seeds: int, out: Path, points: Path | None, show_step: bool
+) -> None:
+    """Train, measure, write the report into the folder, print the table.
+
+    Raises:
+        ValueError: an option is out of range, or the points cannot be used.
+        OSError: the folder cannot be written, or the points not read.
+        SystemExit: Ctrl-C; what was measured so far is saved.
+    """
+    if seeds < 1:
+        raise ValueError(f"seeds: expected 1 or more, got {seeds}")
+    if points is not None:
+        task = task.trained_on(read_labelled_points(points))
+    if show_step:
+        _show_step(task, settings)
+        return
+    _check_writable(out)
+    console = Console()
+    outcome = _train(task, settings, seeds, console, Outcome(task, settings))
+    if outcome.runs or outcome.unfinished is not None:
+        write_report(outcome, out)
+        console.print(_table(outcome))
+        console.print(f"Written to {out}/: {', '.join(sorted(outcome.files))}", soft_wrap=True)
+    if outcome.interrupted:
+        console.print(f"Stopped by Ctrl-C after {len(outcome.runs)} of {seeds} seeds.")
+        raise SystemExit(INTERRUPTED)
+
+
+def _check_writable(out: Path) -> None:
+    """Refuse the folder before any work is done for it."""
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=out):
+            pass
+    except OSError as problem:
+        raise OSError(problem.errno, f"cannot write there ({problem.strerror})", str(out)) from None
+
+
+def _train(
+    task: Task, settings: Settings, seeds: int, console: Console, outcome: Outcome
+) -> Outcome:
+    """Train every seed; on Ctrl-C keep what there is."""
+    epochs: list[Epoch] = []
+    began = time.perf_counter()
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[shown]}"),
+    )
+    with Progress(*columns, console=console) as progress:
+        bar = progress.add_task(f"{task.name}, epochs", total=seeds * settings.epochs, shown="")
+
+        def on_epoch(epoch: Epoch) -> None:
+            epochs.append(epoch)
+            test = epoch.measures["test"]
+            shown = f"test accuracy {test['accuracy']:.1%}, loss {test['loss']:.4f}"
+            progress.update(bar, advance=1, shown=shown)
+
+        try:
+            for seed in range(seeds):
+                epochs.clear()
+                outcome.runs.append(train_seed(task, settings, seed, on_epoch))
+            outcome.seconds = time.perf_counter() - began
+            progress.update(bar, shown="the perceptron, to compare")
+            outcome.perceptron = tuned_perceptron(task, settings, range(seeds))
+        except KeyboardInterrupt:
+            outcome.interrupted = True
+            outcome.seconds = outcome.seconds or time.perf_counter() - began
+            if len(outcome.runs) < seeds and epochs:
+                outcome.unfinished = (len(outcome.runs), History(list(epochs)))
+    return outcome
+
+
+def _table(outcome: Outcome) -> Table:
+    title = f"{outcome.task.name}: {outcome.settings.describe()}, {len(outcome.runs)} seeds"
+    table = Table(title=f"{title}, trained in {outcome.seconds:.1f} s", title_justify="left")
+    for column in ("", "the report", "median", "worst", "best"):
+        table.add_column(column, justify="left" if not column else "right")
+    for claim in claims(outcome.task, outcome.runs):
+        table.add_row(claim.what, claim.claimed, claim.median, claim.worst, claim.best)
+    if outcome.perceptron is not None:
+        low, high = min(outcome.perceptron.accuracies), max(outcome.perceptron.accuracies)
+        median = f"{outcome.perceptron.median:.2%}"
+        table.add_section()
+        table.add_row("perceptron, accuracy, fresh", "", median, f"{low:.2%}", f"{high:.2%}")
+    return table
+
+
+def _show_step(task: Task, settings: Settings) -> None:
+    """Print the recorded step and the memory it needs."""
+    torch.manual_seed(0)
+    data = task.train(settings, 0)
+    step = TrainingStep(settings.network(), MSELoss())
+    step.record(data.inputs[: settings.batch_size], data.targets[: settings.batch_size])
+    print(step)
+    print(step.memory)

@@ -1,0 +1,100 @@
+"""The report: plots, history, network, and one HTML page that holds all of it."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import platform
+from dataclasses import asdict, dataclass, field
+from importlib import resources
+from pathlib import Path
+
+import jinja2
+import torch
+
+import backhand
+from backhand import plots
+from backhand.cli.claims import claims
+from backhand.experiments import Perceptron, Run, Settings, Task, median_run
+from backhand.files import written_whole
+from backhand.networks import save, summary
+from backhand.training import History
+
+
+@dataclass
+class Outcome:
+    """What came of a command: whole runs, and on Ctrl-C the one that was under way."""
+
+    task: Task
+    settings: Settings
+    runs: list[Run] = field(default_factory=list)
+    unfinished: tuple[int, History] | None = None
+    perceptron: Perceptron | None = None
+    seconds: float = 0.0
+    interrupted: bool = False
+    files: list[str] = field(default_factory=list)
+
+    def histories(self) -> dict[int, History]:
+        """The history of every seed, the unfinished one's too."""
+        found = {run.seed: run.history for run in self.runs}
+        if self.unfinished is not None:
+            found[self.unfinished[0]] = self.unfinished[1]
+        return found
+
+
+def write_report(outcome: Outcome, out: Path) -> None:
+    """Write all files, each whole or not at all, and list them in `outcome.files`."""
+    _write_history(outcome, out / "history.csv")
+    outcome.files.append("history.csv")
+    histories = [run.history for run in outcome.runs] or list(outcome.histories().values())
+    figures = {
+        "losses.png": plots.curves(histories, "loss", "Mean squared error", log=True),
+        "accuracies.png": plots.curves(histories, "accuracy", "Accuracy"),
+    }
+    if outcome.runs:
+        middle = median_run(outcome.runs)
+        data = outcome.task.test(middle.seed)
+        circle = outcome.task.name == "disc"
+        figures["boundary.png"] = plots.boundary(middle.network, data, circle=circle)
+        save(middle.network, out / "network.safetensors")
+        outcome.files.append("network.safetensors")
+    for name, figure in figures.items():
+        plots.write(figure, out / name)
+        outcome.files.append(name)
+    page = _page(outcome, {name: out / name for name in figures})
+    with written_whole(out / "report.html") as file:
+        file.write(page)
+    outcome.files.append("report.html")
+
+
+def _write_history(outcome: Outcome, path: Path) -> None:
+    """Every epoch of every seed, a line each."""
+    rows = [
+        {"seed": seed, **epoch.row()}
+        for seed, history in outcome.histories().items()
+        for epoch in history
+    ]
+    with written_whole(path) as file:
+        writer = csv.DictWriter(file, list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _page(outcome: Outcome, pictures: dict[str, Path]) -> str:
+    source = resources.files("backhand.cli").joinpath("report.html.j2").read_text("utf-8")
+    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
+    images = {
+        name.removesuffix(".png"): base64.b64encode(path.read_bytes()).decode()
+        for name, path in pictures.items()
+    }
+    return environment.from_string(source).render(
+        outcome=outcome,
+        title=f"{outcome.task.name}: {outcome.settings.describe()}",
+        claims=claims(outcome.task, outcome.runs),
+        images=images,
+        settings=asdict(outcome.settings),
+        summary=str(summary(outcome.runs[0].network, (2,))) if outcome.runs else "",
+        versions=f"Backhand {backhand.__version__}, PyTorch {torch.__version__}, "
+        f"Python {platform.python_version()}",
+        threads=torch.get_num_threads(),
+    )

@@ -1,0 +1,93 @@
+"""The perceptron: one fully connected layer at its best, to measure the network against."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+
+from backhand.data import Data
+from backhand.experiments.points import Settings, Task
+from backhand.layer import Layer
+from backhand.layers import FullyConnected, Sigmoid, Tanh
+from backhand.losses import BinaryCrossEntropyLoss, Loss, MSELoss
+from backhand.networks import Sequential
+from backhand.training import accuracy, cosine, evaluate, fit
+
+CHOICES: dict[str, tuple[type[Layer] | None, Loss, float]] = {
+    "sigmoid, squared error": (Sigmoid, MSELoss(), 0.5),
+    "tanh, squared error": (Tanh, MSELoss(), 0.5),
+    "no activation, squared error": (None, MSELoss(), 0.5),
+    "logit, cross-entropy": (None, BinaryCrossEntropyLoss(), 0.0),
+}
+"""By name: an activation, a loss, and the output above which a point is classified as 1."""
+
+RATES = (0.03, 0.3, 3.0)
+
+
+@dataclass(frozen=True)
+class Perceptron:
+    """The best perceptron found, and what it reaches.
+
+    Attributes:
+        choice: its activation and loss.
+        learning_rate: at the beginning.
+        accuracies: on fresh points, one a seed.
+    """
+
+    choice: str
+    learning_rate: float
+    accuracies: tuple[float, ...]
+
+    @property
+    def median(self) -> float:
+        """The median of the accuracies."""
+        return statistics.median(self.accuracies)
+
+
+def tuned_perceptron(task: Task, settings: Settings, seeds: Sequence[int]) -> Perceptron:
+    """Choose activation, loss and rate on held-out training points, then train for each seed.
+
+    A fifth of the first seed's training points is held out (all of them, where there are only
+    the four of XOR). Epochs and batch size are the network's.
+    """
+    data = task.train(settings, seeds[0])
+    held = len(data.inputs) // 5
+    tuning = Data(data.inputs[held:], data.targets[held:])
+    held_out = Data(data.inputs[:held], data.targets[:held]) if held else data
+
+    def score(choice: str, rate: float) -> float:
+        return _train(choice, rate, tuning, held_out, settings, seeds[0])
+
+    best_choice, best_rate = max(product(CHOICES, RATES), key=lambda pair: score(*pair))
+    accuracies = tuple(
+        _train(best_choice, best_rate, task.train(settings, seed), task.fresh(seed), settings, seed)
+        for seed in seeds
+    )
+    return Perceptron(best_choice, best_rate, accuracies)
+
+
+def _train(
+    choice: str, rate: float, train: Data, measured: Data, settings: Settings, seed: int
+) -> float:
+    """The accuracy after training; 0 where the rate was too high to learn at all."""
+    activation, loss, threshold = CHOICES[choice]
+    torch.manual_seed(seed)
+    layers: list[Layer] = [FullyConnected(2, 1)]
+    network = Sequential(layers if activation is None else [*layers, activation()])
+    try:
+        fit(
+            network,
+            loss,
+            train,
+            epochs=settings.epochs,
+            batch_size=settings.batch_size,
+            learning_rate=cosine(rate),
+            seed=seed,
+        )
+    except ArithmeticError:
+        return 0.0
+    return evaluate(network, loss, measured, {"accuracy": accuracy(threshold)})["accuracy"]
