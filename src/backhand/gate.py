@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -18,16 +18,29 @@ if TYPE_CHECKING:
     from backhand.parameter import Parameter
 
 
-class Contribution(Protocol):
+class Contribution:
     """One use's part of a parameter's gradient, in the form the layer had it in."""
 
-    def gradient(self) -> Tensor: ...
-    def squared_norm(self) -> Tensor: ...
-    def scaled(self, scale: Tensor) -> Contribution: ...
-    def update(self, parameter: Parameter, learning_rate: float) -> None: ...
+    __slots__ = ()
+
+    def gradient(self) -> Tensor:
+        """The gradient, formed."""
+        raise NotImplementedError
+
+    def squared_norm(self) -> Tensor:
+        """|gradient|², a 0-dim tensor."""
+        return self.gradient().square().sum()
+
+    def scaled(self, scale: Tensor) -> Contribution:
+        """The same, times a 0-dim tensor."""
+        raise NotImplementedError
+
+    def update(self, parameter: Parameter, learning_rate: float) -> None:
+        """Let the parameter's rule learn from it."""
+        raise NotImplementedError
 
 
-class Whole:
+class Whole(Contribution):
     """A gradient as it is."""
 
     __slots__ = ("_gradient",)
@@ -38,9 +51,6 @@ class Whole:
     def gradient(self) -> Tensor:
         return self._gradient
 
-    def squared_norm(self) -> Tensor:
-        return self._gradient.square().sum()
-
     def scaled(self, scale: Tensor) -> Whole:
         return Whole(self._gradient * scale)
 
@@ -48,7 +58,7 @@ class Whole:
         parameter.rule.update(parameter, self._gradient, learning_rate)
 
 
-class Product:
+class Product(Contribution):
     """gradient = left @ right, not formed: left (outputs, rows), right (rows, inputs)."""
 
     __slots__ = ("left", "right")
@@ -74,7 +84,7 @@ class Product:
         parameter.rule.update_product(parameter, self.left, self.right, learning_rate)
 
 
-class Summed:
+class Summed(Contribution):
     """gradient = error summed over its rows: error (rows, outputs)."""
 
     __slots__ = ("error",)
@@ -84,9 +94,6 @@ class Summed:
 
     def gradient(self) -> Tensor:
         return self.error.sum(0)
-
-    def squared_norm(self) -> Tensor:
-        return self.gradient().square().sum()
 
     def scaled(self, scale: Tensor) -> Summed:
         return Summed(self.error * scale)

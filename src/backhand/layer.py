@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 Value: TypeAlias = Tensor | tuple[Tensor, ...]
 Shape: TypeAlias = tuple[Any, ...]
+SameLayer = TypeVar("SameLayer", bound="Layer")
 
 
 class LayerError(ValueError):
@@ -148,7 +149,7 @@ class Layer:
 
     # What holds for all parameters inside at once.
 
-    def learn_with(self, rule: UpdateRule) -> Self:
+    def learn_with(self: SameLayer, rule: UpdateRule) -> SameLayer:
         """Set the update rule of every parameter inside, with fresh state."""
         parameters = list(self.parameters().values())
         for parameter in parameters:
@@ -156,19 +157,19 @@ class Layer:
         lay_side_by_side(parameters)
         return self
 
-    def gate_with(self, gate: Gate | None) -> Self:
+    def gate_with(self: SameLayer, gate: Gate | None) -> SameLayer:
         """Set one gate before every parameter inside (None: learn at once, as at first)."""
         for parameter in self.parameters().values():
             parameter.gate_with(gate)
         return self
 
-    def freeze(self, frozen: bool = True) -> Self:
+    def freeze(self: SameLayer, frozen: bool = True) -> SameLayer:
         """Keep every parameter inside from learning; `freeze(False)` lets them learn again."""
         for parameter in self.parameters().values():
             parameter.frozen = frozen
         return self
 
-    def to(self, target: torch.dtype | torch.device | str) -> Self:
+    def to(self: SameLayer, target: torch.dtype | torch.device | str) -> SameLayer:
         """Convert every parameter and its state to a dtype or device, in this very layer."""
         for parameter in self.parameters().values():
             parameter.to(target)

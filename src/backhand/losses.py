@@ -81,13 +81,13 @@ class MSELoss(Loss):
     """
 
     def forward(
-        self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*shape"]
+        self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*like"]
     ) -> Float[Tensor, ""]:
         _expect_same_shape(self, prediction, target)
         return (prediction - target).square().mean()
 
     def backward(
-        self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*shape"]
+        self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*like"]
     ) -> Float[Tensor, "*shape"]:
         _expect_same_shape(self, prediction, target)
         return (prediction - target) * (2 / prediction.numel())
@@ -106,14 +106,14 @@ class BinaryCrossEntropyLoss(Loss):
     """
 
     def forward(
-        self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*shape"]
+        self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*like"]
     ) -> Float[Tensor, ""]:
         _expect_same_shape(self, prediction, target)
         softplus = prediction.clamp(min=0) + torch.log1p(torch.exp(-prediction.abs()))
         return (softplus - target * prediction).mean()
 
     def backward(
-        self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*shape"]
+        self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*like"]
     ) -> Float[Tensor, "*shape"]:
         _expect_same_shape(self, prediction, target)
         return (torch.sigmoid(prediction) - target) * (1 / prediction.numel())
@@ -138,14 +138,14 @@ class CrossEntropyLoss(Loss):
     """
 
     def forward(
-        self, prediction: Float[Tensor, "*batch classes"], target: Int[Tensor, "*batch"]
+        self, prediction: Float[Tensor, "*batch classes"], target: Int[Tensor, "*rows"]
     ) -> Float[Tensor, ""]:
         self._expect_classes(prediction, target)
         chosen = prediction.gather(-1, target.unsqueeze(-1)).squeeze(-1)
         return (torch.logsumexp(prediction, -1) - chosen).mean()
 
     def backward(
-        self, prediction: Float[Tensor, "*batch classes"], target: Int[Tensor, "*batch"]
+        self, prediction: Float[Tensor, "*batch classes"], target: Int[Tensor, "*rows"]
     ) -> Float[Tensor, "*batch classes"]:
         self._expect_classes(prediction, target)
         index = target.unsqueeze(-1)

@@ -63,6 +63,7 @@ def boundary(network: Layer, data: Data, circle: bool = True, resolution: int = 
         axes.add_patch(Circle(DISC_CENTRE, DISC_RADIUS, fill=False, linestyle="--", color="black"))
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
+    axes.grid(False)
     axes.set_aspect("equal")
     axes.set_title("Decision boundary" + (" and the true circle (dashed)" if circle else ""))
     figure.colorbar(image, ax=axes, label="output", shrink=0.85)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -15,6 +15,7 @@ from backhand.losses import Loss
 from backhand.program import Engine, FrozenScalar, NotRecordable, TrainingStep
 
 
+@runtime_checkable
 class Steps(Protocol):
     """Takes the steps of an epoch."""
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
 from backhand.program.plan import Plan
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Makes plans ready to run."""
 
@@ -24,6 +25,7 @@ class Engine(Protocol):
         ...
 
 
+@runtime_checkable
 class Bound(Protocol):
     """A plan bound to memory, ready to run.
 

@@ -1,0 +1,159 @@
+"""Gates: exact against the two-phase textbook result, for every rule."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+from cases import gated_unit, rules, siamese, torch_optimizer, used_twice
+from oracle import close, gradients_by_autograd
+
+import backhand as bh
+
+NETWORKS = {
+    "plain": lambda: bh.Sequential([bh.FullyConnected(3, 5), bh.Tanh(), bh.FullyConnected(5, 2)]),
+    "used twice": lambda: bh.Sequential([used_twice(3), bh.FullyConnected(3, 2)]),
+    "Siamese": lambda: bh.Sequential([siamese(3), bh.FullyConnected(6, 2)]),
+    "gated unit": lambda: bh.Sequential([gated_unit(3), bh.FullyConnected(3, 2)]),
+}
+GATES = {
+    "none": (lambda: None, 1, None),
+    "clip": (lambda: bh.Gate(max_norm=0.05), 1, 0.05),
+    "clip, never reached": (lambda: bh.Gate(max_norm=1e6), 1, 1e6),
+    "accumulate": (lambda: bh.Accumulation(every=3), 3, None),
+    "accumulate and clip": (lambda: bh.Accumulation(every=3, max_norm=0.05), 3, 0.05),
+}
+
+
+@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize("network", NETWORKS)
+@pytest.mark.parametrize("rule", rules())
+def test_equals_the_two_phase_textbook_result(rule, network, gate) -> None:
+    make_gate, every, max_norm = GATES[gate]
+    ours = NETWORKS[network]().to(torch.float64).learn_with(rules()[rule])
+    twin = copy.deepcopy(ours)
+    ours.gate_with(make_gate())
+    loss = bh.MSELoss()
+    leaves = {path: each.value for path, each in twin.parameters().items()}
+    for value in leaves.values():
+        value.requires_grad_()
+    optimizer = torch_optimizer(rules()[rule], list(leaves.values()), 0.1)
+    for _ in range(4):
+        optimizer.zero_grad()
+        for _ in range(every):
+            input = torch.randn(4, 3, dtype=torch.float64)
+            target = torch.randn(4, 2, dtype=torch.float64)
+            prediction = ours(input)
+            ours.backward(loss.backward(prediction, target), 0.1)
+            (loss(twin.forward(input, True)[0], target) / every).backward()
+        if max_norm is not None:
+            torch.nn.utils.clip_grad_norm_(list(leaves.values()), max_norm)
+        optimizer.step()
+    for path, parameter in ours.parameters().items():
+        assert close(parameter.value, leaves[path].detach()), path
+        assert parameter.updates == 4
+
+
+def test_clipping_forms_no_gradient_where_factors_are_smaller() -> None:
+    from test_rules import ShapesMade
+
+    layer = bh.FullyConnected(17, 13).gate_with(bh.Gate(max_norm=0.1))
+    layer(torch.randn(5, 17))
+    with ShapesMade() as made:
+        layer.backward(torch.randn(5, 13), 0.1)
+    assert (13, 17) not in made.shapes
+
+
+class TwiceInSecret(bh.Layer):
+    """Uses a layer twice and does not say so."""
+
+    def __init__(self, inner: bh.Layer) -> None:
+        self.inner = inner
+
+    def forward(self, input, training):
+        middle, first = self.inner.forward(input, training)
+        output, second = self.inner.forward(middle, training)
+        return output, (first, second)
+
+    def propagate(self, error, memory, learning_rate):
+        first, second = memory
+        error = self.inner.propagate(error, second, learning_rate)
+        return self.inner.propagate(error, first, learning_rate)
+
+
+class TwiceDeclared(TwiceInSecret):
+    def __init__(self, inner: bh.Layer) -> None:
+        super().__init__(bh.share(inner))
+
+
+def test_a_second_use_in_secret_is_refused_and_a_declared_one_is_exact() -> None:
+    network = TwiceInSecret(bh.FullyConnected(3, 3))
+    network(torch.randn(2, 3))
+    with pytest.raises(RuntimeError, match="call share"):
+        network.backward(torch.ones(2, 3), 0.1)
+    network = TwiceDeclared(bh.FullyConnected(3, 3)).to(torch.float64)
+    input, target = torch.randn(2, 3).double(), torch.randn(2, 3).double()
+    expected = gradients_by_autograd(network, bh.MSELoss(), input, target)
+    found = bh.gradients(network, bh.MSELoss(), input, target)
+    assert all(close(found[path], expected[path]) for path in expected)
+    before = network.inner.weight.value.clone()
+    prediction = network(input)
+    network.backward(bh.MSELoss().backward(prediction, target), 0.1)
+    assert close(network.inner.weight.value, before - 0.1 * expected["inner.weight"])
+
+
+def test_a_backward_that_fails_leaves_nothing_held() -> None:
+    class Fails(bh.Layer):
+        def forward(self, input, training):
+            return input, None
+
+        def propagate(self, error, memory, learning_rate):
+            raise ArithmeticError("no")
+
+    gate = bh.Gate(max_norm=1.0)
+    network = bh.Sequential([Fails(), bh.FullyConnected(3, 2)]).gate_with(gate)
+    before = network.layers[1].weight.value.clone()
+    network(torch.randn(2, 3))
+    with pytest.raises(ArithmeticError) as caught:
+        network.backward(torch.ones(2, 2), 0.1)
+    assert caught.value.__notes__ == ["in layer 0: Fails()"]
+    assert torch.equal(network.layers[1].weight.value, before)
+    network.layers.pop(0)
+    network(torch.zeros(2, 3))
+    network.backward(torch.zeros(2, 2), 0.1)
+    assert torch.equal(network.layers[0].weight.value, before)
+
+
+@pytest.mark.parametrize("network", NETWORKS)
+def test_gradients_are_autograds_and_change_nothing(network) -> None:
+    ours = NETWORKS[network]().to(torch.float64).learn_with(bh.Adam())
+    ours.gate_with(bh.Accumulation(3, max_norm=1e-3))
+    input, target = torch.randn(4, 3).double(), torch.randn(4, 2).double()
+    before = copy.deepcopy(ours)
+    generator = torch.random.get_rng_state()
+    found = bh.gradients(ours, bh.MSELoss(), input, target)
+    expected = gradients_by_autograd(ours, bh.MSELoss(), input, target)
+    assert found.keys() == expected.keys()
+    for path, gradient in found.items():
+        assert close(gradient, expected[path]), path
+    assert torch.equal(generator, torch.random.get_rng_state())
+    pairs = zip(ours.parameters().values(), before.parameters().values(), strict=True)
+    for parameter, old in pairs:
+        assert torch.equal(parameter.value, old.value)
+        assert parameter.updates == 0
+        assert parameter.gate is not None
+        assert not any(tensor.any() for tensor in parameter.state.values())
+        assert not parameter.gate.tensors(parameter)["sum"].any()
+
+
+@pytest.mark.parametrize(
+    ("make", "says"),
+    [
+        (lambda: bh.Gate(max_norm=0.0), "max_norm"),
+        (lambda: bh.Accumulation(every=0), "every"),
+    ],
+)
+def test_options_out_of_range_are_refused(make, says) -> None:
+    with pytest.raises(ValueError, match=says):
+        make()
