@@ -2,7 +2,7 @@
 
 from jaxtyping import install_import_hook
 
-with install_import_hook("backhand", "beartype.beartype"):
+with install_import_hook("backhand", "typechecking.checked"):
     import backhand  # noqa: F401
 
 import pytest

@@ -6,13 +6,13 @@ import copy
 
 import pytest
 import torch
-from cases import LAYERS
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import autograd_of_layer, by_hand, close, finite_differences
 
 import backhand as bh
 from backhand import layers, networks
+from cases import LAYERS
+from oracle import autograd_of_layer, by_hand, close, finite_differences
 
 every_layer = pytest.mark.parametrize("name", LAYERS)
 shapes = st.lists(st.integers(0, 4), min_size=0, max_size=3)

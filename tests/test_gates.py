@@ -6,10 +6,10 @@ import copy
 
 import pytest
 import torch
-from cases import gated_unit, rules, siamese, torch_optimizer, used_twice
-from oracle import close, gradients_by_autograd
 
 import backhand as bh
+from cases import gated_unit, rules, siamese, torch_optimizer, used_twice
+from oracle import close, gradients_by_autograd
 
 NETWORKS = {
     "plain": lambda: bh.Sequential([bh.FullyConnected(3, 5), bh.Tanh(), bh.FullyConnected(5, 2)]),

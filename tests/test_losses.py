@@ -6,10 +6,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from oracle import close, finite_differences, leaf
 from torch.nn import functional
 
 import backhand as bh
+from oracle import close, finite_differences, leaf
 
 ORACLES = {
     "MSELoss": (bh.MSELoss(), functional.mse_loss, torch.randn),

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases import rules, torch_optimizer
-from oracle import close
 from torch.overrides import TorchFunctionMode
 
 import backhand as bh
 from backhand.gate import Product, Summed, Whole
+from cases import rules, torch_optimizer
+from oracle import close
 
 FORMS = {
     "gradient": lambda left, right: Whole(left @ right),

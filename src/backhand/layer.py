@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from backhand.gate import Gate, settling
-from backhand.parameter import Parameter, lay_side_by_side
+from backhand.parameter import ALIGNMENT, Parameter, lay_side_by_side
 
 if TYPE_CHECKING:
     from backhand.rules import UpdateRule
@@ -239,13 +239,18 @@ def _shape(value: Value) -> Shape:
 
 
 def _settled(value: Value) -> Any:
-    """The same values without autograd's history, contiguous, at an aligned address.
+    """The same values without autograd's history, contiguous and aligned."""
+    if isinstance(value, tuple):
+        return tuple(_settled(each) for each in value)
+    return aligned(value).detach()
+
+
+def aligned(tensor: Tensor) -> Tensor:
+    """The tensor, or a copy of it where it is not contiguous or its address is not aligned.
 
     A matrix product may round differently for another address or other strides; so a step
     depends on its values only.
     """
-    if isinstance(value, tuple):
-        return tuple(_settled(each) for each in value)
-    if value.data_ptr() % 64 or not value.is_contiguous():
-        return value.detach().clone(memory_format=torch.contiguous_format)
-    return value.detach()
+    if tensor.data_ptr() % ALIGNMENT or not tensor.is_contiguous():
+        return tensor.clone(memory_format=torch.contiguous_format)
+    return tensor

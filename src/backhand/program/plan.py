@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from backhand.program.primitives import POSITION_FREE
 from backhand.program.record import Scalar, View, describe_place, map_nested
 from backhand.program.scalars import source
 
@@ -130,6 +131,18 @@ class Plan:
             for scalar in scalars_in((operation.operands, operation.keywords)):
                 names_in(scalar.tree)
         return found
+
+    def writes_to(self, view: View) -> bool:
+        """Whether some operation writes to the storage of a view."""
+        targets = (target for each in self.operations for target in each.targets)
+        return any(target.storage == view.storage for target in targets)
+
+    def needs_alignment(self, view: View) -> bool:
+        """Whether the bits of some result depend on where in memory a view's storage begins."""
+        users = [
+            each for each in self.operations if any(v.storage == view.storage for v in each.reads())
+        ]
+        return any(each.name not in POSITION_FREE for each in users)
 
     def lifetimes(self) -> dict[int, tuple[int, int]]:
         """For each temporary, the first and the last operation that it must be kept for."""

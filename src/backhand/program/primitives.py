@@ -20,6 +20,12 @@ WITH_OUT = ELEMENTWISE | frozenset(
 )
 """Functions that write their result to `out=`."""
 
+POSITION_FREE = frozenset(
+    "abs add addcdiv addcmul clamp clamp_max clamp_min div lerp maximum minimum mul neg "
+    "reciprocal sign sqrt square sub".split()
+)
+"""Elementwise functions that give an element the same bits wherever it stands."""
+
 COMMUTATIVE = frozenset(["add", "maximum", "minimum", "mul"])
 
 COPIES = frozenset("clone contiguous double flatten float reshape to type type_as".split())

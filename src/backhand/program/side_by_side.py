@@ -24,13 +24,8 @@ from backhand.program.plan import (
     fills,
     views_in,
 )
+from backhand.program.primitives import POSITION_FREE
 from backhand.program.record import View, map_nested
-
-POSITION_FREE = frozenset(
-    "abs add addcdiv addcmul clamp clamp_max clamp_min div lerp maximum minimum mul neg "
-    "reciprocal sign sqrt square sub".split()
-)
-"""Elementwise functions that give an element the same bits wherever it stands."""
 
 LARGEST = 1 << 20
 """Bytes of temporaries up to which lanes are joined; beyond, memory matters more than calls."""

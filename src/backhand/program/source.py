@@ -8,7 +8,6 @@ from typing import Any
 import torch
 
 from backhand.program.plan import (
-    CONSTANT,
     TEMPORARY,
     Operation,
     Plan,
@@ -30,7 +29,7 @@ class Source:
     Attributes:
         text: Python; defines one function of the live scalars.
         function: its name.
-        parameters: the live scalars it takes, in order.
+        scalars: the live scalars it takes after the arguments, in order.
         views: names that stand for tensors.
         numbers: names that stand for 0-dim tensors: a number and a dtype.
         objects: names that stand for something else (a generator, a recorded call).
@@ -39,7 +38,7 @@ class Source:
 
     text: str
     function: str
-    parameters: tuple[str, ...]
+    scalars: tuple[str, ...]
     views: dict[str, View]
     numbers: dict[str, tuple[float, torch.dtype]]
     objects: dict[str, Any]
@@ -60,6 +59,9 @@ class _Writer:
         self.objects: dict[str, Any] = {}
         self.functions: set[str] = set()
         self.rates = self._repeated_scalars()
+        self.arguments = {view.storage: name for name, view in plan.arguments.items()}
+        self.names |= {view: name for name, view in plan.arguments.items()}
+        self.turned: dict[str, View] = {}
 
     def write(self, function: str) -> Source:
         body: list[tuple[str, str, str]] = []
@@ -76,7 +78,10 @@ class _Writer:
             )
         returned = ", ".join(f"{self._name(view)}.clone()" for view in self.plan.results.values())
         body.append((f"return {returned or None}", "", ""))
-        parameters = tuple(sorted(self.plan.scalars()))
+        scalars = tuple(sorted(self.plan.scalars()))
+        top = [(self._argument_view(name, view), "", "") for name, view in self.turned.items()]
+        body = top + body
+        parameters = (*self.plan.arguments, *scalars)
         lines = (
             [f"from torch import {', '.join(sorted(self.functions))}", ""] if self.functions else []
         )
@@ -86,7 +91,7 @@ class _Writer:
             lines.append(f"    {code}".ljust(WIDTH) + f"  # {remark}" if remark else f"    {code}")
             places[len(lines)] = place
         text = "\n".join(lines) + "\n"
-        return Source(text, function, parameters, self.views, self.numbers, self.objects, places)
+        return Source(text, function, scalars, self.views, self.numbers, self.objects, places)
 
     def _repeated_scalars(self) -> dict[Any, str]:
         """Names for the live scalars that are computed, so that each is computed once."""
@@ -120,6 +125,8 @@ class _Writer:
             operands[:2] = operands[1::-1]
         words = [self._number(each, operation) for each in operands[1:]]
         words += [f"{key}={self._word(value)}" for key, value in operation.keywords.items()]
+        if operation.name == "clamp_min" and words == ["0"] and self._same(operands[0], target):
+            return f"{self._word(operands[0])}.relu_()"
         method = f"{operation.name}_"
         if self._same(operands[0], target) and hasattr(torch.Tensor, method):
             return f"{self._word(operands[0])}.{method}({', '.join(words)})"
@@ -196,8 +203,14 @@ class _Writer:
             storage = self.plan.storages[view.storage]
             base = self.plan.names.get(view, storage.name)
             self.names[view] = name = self._unique(base + self._turned(view, storage.size))
-            self.views[name] = view
+            (self.turned if storage.kind == ARGUMENT else self.views)[name] = view
         return self.names[view]
+
+    def _argument_view(self, name: str, view: View) -> str:
+        """The line that makes a view of an argument, anew at each step."""
+        function = self._object(turned_view, "turned")
+        argument = self.arguments[view.storage]
+        return f"{name} = {function}({argument}, {view.shape}, {view.stride}, {view.offset})"
 
     def _turned(self, view: View, size: int) -> str:
         whole = view.stride == contiguous_strides(view.shape) and _bytes(view) == size
@@ -209,10 +222,17 @@ class _Writer:
 
     def _unique(self, name: str) -> str:
         candidate, count = name, 1
-        while candidate in self.views:
+        while candidate in self.views or candidate in self.turned:
             count += 1
             candidate = f"{name}_v{count}"
         return candidate
+
+
+def turned_view(
+    tensor: torch.Tensor, shape: tuple[int, ...], stride: tuple[int, ...], offset: int
+) -> torch.Tensor:
+    """Another view of an argument's memory."""
+    return tensor.as_strided(shape, stride, int(tensor.storage_offset()) + offset)
 
 
 def place_results(targets: tuple[torch.Tensor, ...], results: Any) -> None:
@@ -232,6 +252,3 @@ def _bytes(view: View) -> int:
     for length in view.shape:
         count *= length
     return count
-
-
-__all__ = ["CONSTANT", "Source", "write_source"]

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Float, Int64, Shaped
 from torch import Tensor
 
-from backhand.layer import Layer, Value, check_learning_rate
+from backhand.layer import Layer, Value, aligned, check_learning_rate
 from backhand.losses import Loss
 from backhand.parameter import Parameter
 from backhand.program.engines import Engine, Replay
@@ -43,15 +43,20 @@ class Program:
         self.bound = engine.bind(self.plan, line.recording.outside, name)
         self.learning: list[Parameter] = line.learning
         gates = (each.gate for each in network.parameters().values())
-        self.gates = {gate for gate in gates if gate is not None}
-        self.buffers = list(self.bound.arguments.values())
-        self._groups = [line.counters.get(name) for name in self.bound.parameters]
+        self.gates = {gate for gate in gates if gate is not None and gate.accumulates}
+        self._groups = [line.counters.get(scalar) for scalar in self.bound.scalars]
+        self._counted = [group for group in self._groups if group]
+        self._copied = any(self.plan.writes_to(view) for view in self.plan.arguments.values())
         self._inference = torch.inference_mode()
 
     def counts_agree(self) -> bool:
         """Whether the parameters that share a step number still do."""
-        groups = [group for group in self._groups if group]
-        return all(each.updates == group[0].updates for group in groups for each in group)
+        for group in self._counted:
+            first = group[0].updates
+            for each in group:
+                if each.updates != first:
+                    return False
+        return True
 
     def scalars(self, learning_rate: float, ahead: int = 0) -> tuple[float, ...]:
         """The live scalars' values, for the step that comes after `ahead` others."""
@@ -62,10 +67,10 @@ class Program:
 
     def run(self, batch: Sequence[Tensor], learning_rate: float) -> Any:
         """One run on one batch."""
-        for buffer, value in zip(self.buffers, batch, strict=True):
-            buffer.copy_(value)
+        if self._copied:
+            batch = [each.clone() for each in batch]
         with self._inference:
-            results = self.bound.run(*self.scalars(learning_rate))
+            results = self.bound.run(*map(aligned, batch), *self.scalars(learning_rate))
         self.count(1)
         return results
 
@@ -113,7 +118,7 @@ class _Recorded:
             for each in batch:
                 if each.device.type != "cpu":
                     raise ValueError(f"{self!r} runs on the CPU, got a batch on {each.device}")
-            program = self._programs[key] = self._record([torch.clone(each) for each in batch])
+            program = self._programs[key] = self._record([aligned(each) for each in batch])
             if len(self._programs) > KEPT:
                 self._programs.popitem(last=False)
         self._latest = program

@@ -30,21 +30,23 @@ class Bound(Protocol):
     """A plan bound to memory, ready to run.
 
     Attributes:
-        arguments: the buffers that each step's batch is copied into, in the plan's order.
-        parameters: the names of the live scalars that `run` takes, in order.
+        scalars: the names of the live scalars that `run` takes after the batch, in order.
         namespace: what the names in `text` stand for.
         text: what runs, for a person to read.
         done: how many steps the last `run_many` finished.
     """
 
-    arguments: dict[str, Tensor]
-    parameters: tuple[str, ...]
+    scalars: tuple[str, ...]
     namespace: dict[str, Any]
     text: str
     done: int
 
-    def run(self, *scalars: float) -> Any:
-        """Run on what the buffers hold; the results, fresh (one alone, several as a tuple)."""
+    def run(self, *values: Any) -> Any:
+        """Run on the plan's arguments, contiguous and aligned, and the live scalars.
+
+        Returns:
+            The results, fresh: one alone, several as a tuple, None where there are none.
+        """
         ...
 
     def run_many(
@@ -53,8 +55,8 @@ class Bound(Protocol):
         """Run once for each tuple of scalars, on the next batch of rows in `order`.
 
         Args:
-            data: a data set for each buffer, row by row.
-            order: row numbers, exactly one buffer's rows for each step.
+            data: a data set for each of the plan's arguments, row by row.
+            order: row numbers, exactly one batch of them for each step.
             scalars: what `run` takes, step by step.
 
         Returns:

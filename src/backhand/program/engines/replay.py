@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backhand.program.plan import ALIGNMENT, ARGUMENT, CONSTANT, OUTSIDE, Operation, Plan
+from backhand.program.plan import ALIGNMENT, CONSTANT, OUTSIDE, Operation, Plan
 from backhand.program.record import Scalar, View, map_nested
 from backhand.program.source import Source, write_source
 
@@ -43,31 +43,40 @@ class Replayed:
         self.namespace |= {name: memory.tensor(view) for name, view in source.views.items()}
         for number, (value, dtype) in source.numbers.items():
             self.namespace[number] = torch.tensor(value, dtype=dtype)
-        self.arguments = {name: memory.tensor(view) for name, view in plan.arguments.items()}
-        self.parameters = source.parameters
+        self.scalars = source.scalars
         self.text = source.text
         self.done = 0
+        self._aligned = [plan.needs_alignment(view) for view in plan.arguments.values()]
         self.run = _compiled(source, dict(self.namespace))
 
     def run_many(
         self, data: Sequence[Tensor], order: Tensor, scalars: Sequence[tuple[float, ...]]
     ) -> Tensor | None:
-        """See Bound. Rows are gathered some megabytes at a time, and copied batch by batch."""
+        """See Bound. Rows are gathered some megabytes at a time."""
         self.done = 0
-        buffers = list(self.arguments.values())
         size = len(order) // len(scalars)
-        per_step = max(1, sum(each.numel() * each.element_size() for each in buffers))
-        steps = max(1, GATHERED_AT_ONCE // per_step)
+        step_bytes = max(1, sum(each[:1].nbytes * size for each in data))
+        steps = max(1, GATHERED_AT_ONCE // step_bytes)
         results: list[Tensor] = []
         for first in range(0, len(scalars), steps):
             rows = order[first * size : (first + steps) * size]
-            gathered = [torch.split(each[rows], size) for each in data]
-            for *batch, values in zip(*gathered, scalars[first : first + steps], strict=True):
-                for buffer, value in zip(buffers, batch, strict=True):
-                    buffer.copy_(value)
-                results.append(self.run(*values))
+            batches = [
+                _batches(each[rows], size, aligned)
+                for each, aligned in zip(data, self._aligned, strict=True)
+            ]
+            now = scalars[first : first + steps]
+            for *batch, values in zip(*batches, now, strict=True):
+                results.append(self.run(*batch, *values))
                 self.done += 1
         return None if results[0] is None else torch.stack(results)
+
+
+def _batches(rows: Tensor, size: int, aligned: bool) -> Sequence[Tensor]:
+    """Rows cut into batches, each at an aligned address where that matters."""
+    batches = torch.split(rows, size)
+    if aligned and rows[:size].nbytes % ALIGNMENT:
+        return [each.clone() for each in batches]
+    return batches
 
 
 class _Memory:
@@ -80,7 +89,7 @@ class _Memory:
         self._blocks = {
             number: aligned_bytes(storage.size)
             for number, storage in plan.storages.items()
-            if storage.kind in (ARGUMENT, CONSTANT)
+            if storage.kind == CONSTANT
         }
 
     def tensor(self, view: View) -> Tensor:

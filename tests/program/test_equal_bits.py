@@ -1,0 +1,176 @@
+"""A recorded step gives the same bits as the plain one: weights, rule states, step numbers."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+import backhand as bh
+from backhand.data import disc
+from cases import LAYERS, rules
+
+ROWS = 64
+GATES = {
+    "none": lambda: None,
+    "clip": lambda: bh.Gate(max_norm=0.05),
+    "accumulate": lambda: bh.Accumulation(every=3),
+    "accumulate and clip": lambda: bh.Accumulation(every=2, max_norm=0.05),
+}
+
+
+def misaligned(rows: int, columns: int) -> torch.Tensor:
+    """Data that begins four bytes past an aligned address."""
+    return torch.randn(rows * columns + 1)[1:].view(rows, columns)
+
+
+def plain_step(network, loss, input, target, rate):
+    prediction = network(input)
+    value = loss(prediction, target)
+    network.backward(loss.backward(prediction, target), rate)
+    return value
+
+
+def assert_equal_steps(network, loss, inputs, targets, steps=100, sizes=(8, 5)) -> bh.TrainingStep:
+    """Steps of different batches, rates and masks on the network, and plainly on its twin."""
+    twin = copy.deepcopy(network)
+    step = bh.TrainingStep(network, loss)
+    for i in range(steps):
+        rows = slice(i % 7, i % 7 + sizes[i % len(sizes)])
+        rate = 0.05 + 0.01 * (i % 9)
+        torch.manual_seed(i)
+        value = step(inputs[rows], targets[rows], rate)
+        torch.manual_seed(i)
+        assert torch.equal(value, plain_step(twin, loss, inputs[rows], targets[rows], rate))
+    assert_same(network, twin)
+    prediction = bh.Prediction(network)
+    for size in sizes:
+        assert torch.equal(prediction(inputs[:size]), twin.predict(inputs[:size]))
+    return step
+
+
+def assert_same(network, twin) -> None:
+    for (path, one), other in zip(
+        network.parameters().items(), twin.parameters().values(), strict=True
+    ):
+        assert torch.equal(one.value, other.value), path
+        assert one.updates == other.updates
+        for name, state in one.state.items():
+            assert torch.equal(state, other.state[name]), (path, name)
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_every_layer(name) -> None:
+    layer = LAYERS[name](3)
+    outputs = layer.predict(torch.zeros(1, 3)).shape[1]
+    network = bh.Sequential([bh.FullyConnected(3, 3), layer, bh.FullyConnected(outputs, 2)])
+    assert_equal_steps(network, bh.MSELoss(), misaligned(ROWS, 3), torch.randn(ROWS, 2))
+
+
+def small_network() -> bh.Sequential:
+    return bh.Sequential(
+        [
+            bh.FullyConnected(3, 7),
+            bh.Dropout(0.2),
+            bh.Tanh(),
+            bh.Residual(bh.FullyConnected(7, 7)),
+            bh.FullyConnected(7, 2),
+        ]
+    )
+
+
+@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize("rule", rules())
+def test_every_rule_and_gate(rule, gate) -> None:
+    network = small_network().learn_with(rules()[rule]).gate_with(GATES[gate]())
+    assert_equal_steps(network, bh.MSELoss(), misaligned(ROWS, 3), torch.randn(ROWS, 2), steps=30)
+
+
+@pytest.mark.parametrize(
+    ("loss", "target"),
+    [
+        (bh.MSELoss(), torch.rand(ROWS, 2)),
+        (bh.BinaryCrossEntropyLoss(), torch.rand(ROWS, 2)),
+        (bh.CrossEntropyLoss(), torch.arange(ROWS) % 2),
+    ],
+    ids=repr,
+)
+def test_every_loss(loss, target) -> None:
+    assert_equal_steps(small_network(), loss, misaligned(ROWS, 3), target)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_both_precisions_and_leading_axes(dtype) -> None:
+    network = small_network().to(dtype).learn_with(bh.Adam())
+    inputs, targets = torch.randn(ROWS, 4, 3, dtype=dtype), torch.randn(ROWS, 4, 2, dtype=dtype)
+    assert_equal_steps(network, bh.MSELoss(), inputs, targets, steps=30)
+
+
+def test_inputs_that_are_not_contiguous() -> None:
+    inputs = torch.randn(3, ROWS).t()
+    assert_equal_steps(small_network(), bh.MSELoss(), inputs, torch.randn(ROWS, 2), steps=20)
+
+
+class TwoInputs(bh.Layer):
+    def __init__(self) -> None:
+        self.one = bh.FullyConnected(3, 2)
+        self.other = bh.FullyConnected(4, 2)
+
+    def forward(self, input, training):
+        one, first = self.one.forward(input[0], training)
+        other, second = self.other.forward(input[1], training)
+        return one * other, (one, other, first, second)
+
+    def propagate(self, error, memory, learning_rate):
+        one, other, first, second = memory
+        return (
+            self.one.propagate(error * other, first, learning_rate),
+            self.other.propagate(error * one, second, learning_rate),
+        )
+
+
+def test_a_tuple_of_inputs() -> None:
+    network = TwoInputs()
+    twin = copy.deepcopy(network)
+    step = bh.TrainingStep(network, bh.MSELoss())
+    for _ in range(10):
+        input, target = (torch.randn(5, 3), torch.randn(5, 4)), torch.randn(5, 2)
+        value = step(input, target, 0.1)
+        assert torch.equal(value, plain_step(twin, bh.MSELoss(), input, target, 0.1))
+    assert_same(network, twin)
+
+
+@pytest.mark.parametrize("gate", GATES)
+def test_run_is_the_same_as_calls(gate) -> None:
+    network = small_network().learn_with(bh.Adam()).gate_with(GATES[gate]())
+    twin = copy.deepcopy(network)
+    inputs, targets = torch.randn(ROWS, 3), torch.randn(ROWS, 2)
+    order = torch.randperm(ROWS)
+    rates = [0.1 / (1 + i) for i in range(13)]
+    torch.manual_seed(5)
+    losses = bh.TrainingStep(network, bh.MSELoss()).run(inputs, targets, order, rates, 5)
+    torch.manual_seed(5)
+    expected = [
+        plain_step(twin, bh.MSELoss(), inputs[rows], targets[rows], rate)
+        for rows, rate in zip(order.split(5), rates, strict=True)
+    ]
+    assert torch.equal(losses, torch.stack(expected))
+    assert_same(network, twin)
+
+
+def test_fit_records_and_gives_the_same_bits_as_plain_steps() -> None:
+    networks = [small_disc_network(), small_disc_network()]
+    histories = [
+        bh.fit(network, bh.MSELoss(), disc(203, 0), epochs=5, learning_rate=1.0, record=record)
+        for network, record in zip(networks, (True, False), strict=True)
+    ]
+    assert_same(*networks)
+    assert histories[0].column("loss") == histories[1].column("loss")
+
+
+def small_disc_network() -> bh.Sequential:
+    torch.manual_seed(3)
+    return bh.Sequential(
+        [bh.FullyConnected(2, 9), bh.Tanh(), bh.FullyConnected(9, 1), bh.Sigmoid()]
+    )
