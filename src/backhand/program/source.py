@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from backhand.program.plan import (
+    ARGUMENT,
     TEMPORARY,
     Operation,
     Plan,
