@@ -36,13 +36,21 @@ class Parameter:
         self.shared = False
         """Whether one step uses it in several places: then one update, by the sum."""
         self.frozen = False
-        self.updates: float = 0
+        self._progress: list[float] = [0]
+
+    @property
+    def updates(self) -> float:
         """How many updates it has had under its rule: the rule's step number t, from 1."""
+        return self._progress[0]
+
+    @updates.setter
+    def updates(self, count: float) -> None:
+        self._progress[0] = count
 
     def learn(self, gradient: Float[Tensor, "..."], learning_rate: float) -> None:
         """Learn from a gradient of the value's shape."""
         if learns_at_once(self):
-            self.updates += 1
+            self._progress[0] += 1
             self.rule.update(self, gradient, learning_rate)
         else:
             hold(self, Whole(gradient), learning_rate)
@@ -55,7 +63,7 @@ class Parameter:
     ) -> None:
         """Learn from the gradient left @ right, which is not formed unless the rule needs it."""
         if learns_at_once(self):
-            self.updates += 1
+            self._progress[0] += 1
             self.rule.update_product(self, left, right, learning_rate)
         else:
             hold(self, Product(left, right), learning_rate)
@@ -63,14 +71,14 @@ class Parameter:
     def learn_sum(self, error: Float[Tensor, "rows outputs"], learning_rate: float) -> None:
         """Learn from the gradient that is the error summed over its rows."""
         if learns_at_once(self):
-            self.updates += 1
+            self._progress[0] += 1
             self.rule.update_sum(self, error, learning_rate)
         else:
             hold(self, Summed(error), learning_rate)
 
     def update(self, contribution: Contribution, learning_rate: float) -> None:
         """Learn from what a gate has let through."""
-        self.updates += 1
+        self._progress[0] += 1
         contribution.update(self, learning_rate)
 
     def learn_with(self, rule: UpdateRule) -> None:

@@ -27,7 +27,7 @@ class Sigmoid(Layer):
         output: Float[Tensor, "*shape"],
         learning_rate: float,
     ) -> Float[Tensor, "*shape"]:
-        return error * (output - output * output)
+        return error * torch.addcmul(output, output, output, value=-1)
 
 
 class Tanh(Layer):

@@ -128,6 +128,8 @@ class _Writer:
         words += [f"{key}={self._word(value)}" for key, value in operation.keywords.items()]
         if operation.name == "clamp_min" and words == ["0"] and self._same(operands[0], target):
             return f"{self._word(operands[0])}.relu_()"
+        if operation.name == "addmm" and len(operands[0].shape) == 1:
+            operands[0] = _repeated(operands[0], target.shape)
         method = f"{operation.name}_"
         if self._same(operands[0], target) and hasattr(torch.Tensor, method):
             return f"{self._word(operands[0])}.{method}({', '.join(words)})"
@@ -217,6 +219,8 @@ class _Writer:
         whole = view.stride == contiguous_strides(view.shape) and _bytes(view) == size
         if view in self.plan.names or (whole and view.shape):
             return ""
+        if view.stride and view.stride[0] == 0:
+            return "_rows"
         if len(view.shape) == 2 and view.stride[::-1] == contiguous_strides(view.shape[::-1]):
             return "_t"
         return f"_from_{view.offset}" if view.offset else ""
@@ -227,6 +231,11 @@ class _Writer:
             count += 1
             candidate = f"{name}_v{count}"
         return candidate
+
+
+def _repeated(bias: View, shape: tuple[int, ...]) -> View:
+    """A bias as the rows it is added to, so that the call need not widen it each time."""
+    return replace(bias, shape=shape, stride=(0, *bias.stride))
 
 
 def turned_view(

@@ -109,16 +109,17 @@ class _Recorded:
 
     def _program(self, batch: Sequence[Tensor]) -> Program:
         """The program for batches of these shapes and dtypes; recorded where there is none."""
-        if self._structure is None or not self._structure.still_holds():
+        structure = self._structure
+        if structure is None or not structure.still_holds():
             self._forget()
-            self._structure = Structure(self.network, self.loss)
-        key = (*[(each.shape, each.dtype) for each in batch], *self._structure.phases())
+            structure = self._structure = Structure(self.network, self.loss)
+        key = (*[(each.shape, each.dtype) for each in batch], *structure.phases())
         program = self._programs.get(key)
         if program is None or not program.counts_agree():
             for each in batch:
                 if each.device.type != "cpu":
                     raise ValueError(f"{self!r} runs on the CPU, got a batch on {each.device}")
-            program = self._programs[key] = self._record([aligned(each) for each in batch])
+            program = self._programs[key] = self._record([_own(each) for each in batch])
             if len(self._programs) > KEPT:
                 self._programs.popitem(last=False)
         self._latest = program
@@ -291,6 +292,11 @@ class Prediction(_Recorded):
 
 def _tensors(value: Value) -> list[Tensor]:
     return list(value) if isinstance(value, tuple) else [value]
+
+
+def _own(tensor: Tensor) -> Tensor:
+    """A copy that fills a storage of its own."""
+    return tensor.clone(memory_format=torch.contiguous_format)
 
 
 def _batch_size(rows: int, steps: int, given: int | None) -> int:
