@@ -12,8 +12,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backhand.program.plan import ALIGNMENT, CONSTANT, OUTSIDE, Operation, Plan
-from backhand.program.record import Scalar, View, map_nested
+from backhand.program.engines.memory import PlanMemory
+from backhand.program.plan import ALIGNMENT, Plan
 from backhand.program.source import Source, write_source
 
 GATHERED_AT_ONCE = 4 << 20
@@ -35,9 +35,8 @@ class Replayed:
     """A plan bound to one arena, and its text compiled; see Bound."""
 
     def __init__(self, plan: Plan, outside: Mapping[int, Tensor], name: str) -> None:
-        memory = _Memory(plan, outside)
-        for operation in plan.preparations:
-            _prepare(operation, memory)
+        memory = PlanMemory(plan, outside)
+        memory.make_constants()
         source = write_source(plan, name)
         self.namespace: dict[str, Any] = dict(source.objects)
         self.namespace |= {name: memory.tensor(view) for name, view in source.views.items()}
@@ -77,69 +76,6 @@ def _batches(rows: Tensor, size: int, aligned: bool) -> Sequence[Tensor]:
     if aligned and rows[:size].nbytes % ALIGNMENT:
         return [each.clone() for each in batches]
     return batches
-
-
-class _Memory:
-    """Tensors for the views of a plan."""
-
-    def __init__(self, plan: Plan, outside: Mapping[int, Tensor]) -> None:
-        self._plan = plan
-        self._outside = outside
-        self._arena = aligned_bytes(plan.arena)
-        self._blocks = {
-            number: aligned_bytes(storage.size)
-            for number, storage in plan.storages.items()
-            if storage.kind == CONSTANT
-        }
-
-    def tensor(self, view: View) -> Tensor:
-        storage = self._plan.storages[view.storage]
-        if storage.kind == OUTSIDE:
-            seen = self._outside[view.storage]
-            if seen.dtype is not view.dtype:
-                seen = seen.view(view.dtype)
-            return seen.as_strided(view.shape, view.stride, view.offset)
-        block = self._blocks.get(view.storage)
-        if block is None:
-            block = self._arena[storage.place : storage.place + storage.size]
-        typed = block.view(view.dtype)
-        return typed.as_strided(view.shape, view.stride, typed.storage_offset() + view.offset)
-
-
-def aligned_bytes(size: int) -> Tensor:
-    """A block of memory that begins at a multiple of ALIGNMENT."""
-    block = torch.zeros(size + ALIGNMENT, dtype=torch.uint8)
-    begin = -block.data_ptr() % ALIGNMENT
-    return block[begin : begin + size]
-
-
-def _prepare(operation: Operation, memory: _Memory) -> None:
-    """Make a constant."""
-
-    def real(value: Any) -> Any:
-        if isinstance(value, View):
-            return memory.tensor(value)
-        assert not isinstance(value, Scalar)
-        return value
-
-    operands = map_nested(real, operation.operands)
-    target = memory.tensor(operation.target)
-    if operation.how == "fill":
-        target.fill_(operands[0])
-    elif operation.how == "copy":
-        target.copy_(operands[0])
-    elif operation.how == "out":
-        getattr(torch, operation.name)(
-            *operands, **map_nested(real, operation.keywords), out=target
-        )
-    else:
-        results = operation.function(*operands, **map_nested(real, operation.keywords))
-        for view, result in zip(operation.targets, _as_tuple(results), strict=True):
-            memory.tensor(view).copy_(result)
-
-
-def _as_tuple(value: Any) -> tuple[Any, ...]:
-    return tuple(value) if isinstance(value, tuple | list) else (value,)
 
 
 def _compiled(source: Source, namespace: dict[str, Any]) -> Any:
