@@ -53,12 +53,12 @@ def _count(layer, input):
 
 REFUSED = {
     "item": lambda layer, input: input * input.sum().item(),
-    "bool": lambda layer, input: input if input.sum() > 0 else input,
+    "bool": lambda layer, input: input if input.sum() > 0 else -input,
     "float": lambda layer, input: input * float(input.sum()),
     "int": lambda layer, input: input * int(input.sum()),
     "tolist": lambda layer, input: input * input.tolist()[0][0],
     "numpy": lambda layer, input: input * input.numpy()[0, 0].item(),
-    "equal": lambda layer, input: input if torch.equal(input, input) else input,
+    "equal": lambda layer, input: input if torch.equal(input, input) else -input,
     "data": lambda layer, input: input.data,
     "nonzero": lambda layer, input: input * input.nonzero().shape[0],
     "a boolean mask": lambda layer, input: input * input[input > 0].numel(),
