@@ -164,12 +164,13 @@ class Plan:
                 "lives {}-{} at {}".format(*spans[number], storage.place) if number in spans else ""
             )
             lines.append(f"  {storage.name}: {storage.kind}, {storage.size} bytes {lives}".rstrip())
-        lines += ["prepare", *(f"  {self._written(each)}" for each in self.preparations)]
-        lines += ["step", *(f"  {self._written(each)}" for each in self.operations)]
+        lines += ["prepare", *(f"  {self.written(each)}" for each in self.preparations)]
+        lines += ["step", *(f"  {self.written(each)}" for each in self.operations)]
         lines += [f"give {name}: {self._named(view)}" for name, view in self.results.items()]
         return "\n".join(lines)
 
-    def _written(self, operation: Operation) -> str:
+    def written(self, operation: Operation) -> str:
+        """The operation as it is printed: what it writes, what it does, what it reads."""
         words = [self._word(each) for each in operation.operands]
         words += [f"{name}={self._word(each)}" for name, each in operation.keywords.items()]
         targets = ", ".join(self._named(target) for target in operation.targets)
