@@ -1,0 +1,287 @@
+"""Emission: a plan as C, one function for a step and one that runs many."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import torch
+
+from backhand.program.engines.native import elementwise, indexing, reductions
+from backhand.program.engines.native.layout import C_TYPES, Window
+from backhand.program.engines.native.products import Product, write_product
+from backhand.program.engines.native.writer import NotNative, Writer
+from backhand.program.plan import TEMPORARY, Operation, Plan, contiguous_strides
+from backhand.program.record import View
+
+SUPPORT = Path(__file__).parent
+
+ENTRY = "backhand_run"
+
+
+@dataclass(frozen=True)
+class Code:
+    """A plan written as C.
+
+    Attributes:
+        text: a whole source file.
+        storages: the numbers of the storages that `memory` points to, after arena and scratch.
+        scalars: the live scalars of a step, in order.
+        scratch: bytes.
+        random: whether a step draws random numbers.
+    """
+
+    text: str
+    storages: tuple[int, ...]
+    scalars: tuple[str, ...]
+    scratch: int
+    random: bool
+
+
+def write_c(plan: Plan, function: str, vector_bytes: int) -> Code:
+    """A plan as a C source file whose entry is `backhand_run`.
+
+    Args:
+        plan: what to write.
+        function: the name of a step.
+        vector_bytes: of the machine's vectors.
+
+    Raises:
+        NotNative: an operation cannot be written; says which.
+    """
+    lanes = {dtype: vector_bytes // dtype.itemsize for dtype in (torch.float32, torch.float64)}
+    writer = Writer(plan, lanes)
+    write_body(writer)
+    for number, view in enumerate(plan.results.values()):
+        source = writer.window(view)
+        shape, stride = view.shape, contiguous_strides(view.shape)
+        target = Window(f"result_{number}", shape, stride, 0, view.dtype)
+        indexing.write_copy(writer, source, target)
+    writer.line("return 0;")
+    scalars = tuple(sorted(plan.scalars()))
+    storages = tuple(
+        number
+        for number, storage in plan.storages.items()
+        if storage.kind != TEMPORARY and number not in writer.numbers
+    )
+    parts = [
+        "#include <math.h>\n#include <stdbool.h>\n#include <stdint.h>\n#include <string.h>\n",
+        *(support(name) for name in ("vectors.h", "mathematics.h", "randomness.h")),
+        _step_function(writer, function, storages, scalars),
+        _entry(writer, function, storages, scalars),
+    ]
+    return Code("\n".join(parts), storages, scalars, writer.scratch, writer.draws > 0)
+
+
+def support(name: str) -> str:
+    """The text of a C file that stands beside this one."""
+    return (SUPPORT / name).read_text()
+
+
+def write_body(writer: Writer) -> None:
+    """Write every operation of the plan, grouped as the printed step is."""
+    operations = writer.plan.operations
+    writer.write_scalars()
+    phase, position = "", 0
+    while position < len(operations):
+        operation = operations[position]
+        part = "backward" if operation.phase == "update" else operation.phase
+        if part != phase:
+            phase = part
+            writer.line("")
+            writer.line(f"/* {phase} */")
+        writer.operation, writer.position = operation, position
+        if elementwise.is_elementwise(operation):
+            first = len(writer.lines)
+            taken = elementwise.write_loops(writer, position, operations)
+            writer.lines[first:first] = [
+                f"    {comment(writer, each)}" for each in operations[position : position + taken]
+            ]
+            position += taken
+        else:
+            writer.line(comment(writer, operation))
+            _write(writer, operation)
+            position += 1
+
+
+def comment(writer: Writer, operation: Operation) -> str:
+    """The operation as a C comment, with where in the network it comes from."""
+    text = writer.plan.written(operation)
+    place = f"{operation.path}: {operation.layer}" if operation.path else operation.layer
+    plain = f"{text}   {place}".rstrip().replace("*/", "* /").replace("/*", "/ *")
+    return f"/* {plain.encode('ascii', 'replace').decode()} */"
+
+
+def _write(writer: Writer, operation: Operation) -> None:
+    known = _WRITERS.get(operation.name.rstrip("_"))
+    in_place_only = operation.name.rstrip("_") in _IN_PLACE
+    fits = operation.how == "out" or (operation.how == "in place") == in_place_only
+    if known is None or not fits or len(operation.targets) != 1:
+        raise writer.refuse("the native engine does not know it")
+    known(writer, operation)
+
+
+def _product(writer: Writer, operation: Operation) -> None:
+    """mm, mv, addmm, addmv and their batched forms."""
+    reductions.only(writer, operation, "alpha", "beta")
+    adds = "add" in operation.name
+    operands = [writer.window(each) for each in operation.operands]
+    start = operands.pop(0) if adds else None
+    left, right = operands
+    out = writer.window(operation.target)
+    dtype = out.dtype
+    if any(each.dtype is not dtype for each in operands) or C_TYPES[dtype] not in (
+        "float",
+        "double",
+    ):
+        raise writer.refuse("is written for real numbers of one type")
+    if start is not None:
+        start = start.broadcast(out.shape)
+    if operation.name in ("mv", "addmv"):
+        out, right = _as_column(out), _as_column(right)
+        start = None if start is None else _as_column(start)
+    keywords = operation.keywords
+    alpha, beta = keywords.get("alpha", 1), keywords.get("beta", 1)
+    alpha_text = None if _is(alpha, 1) else writer.number(alpha, dtype)
+    beta_text = None if _is(beta, 1) else writer.number(beta, dtype)
+    if _is(beta, 0):  # what was there does not matter then, NaN or not
+        start = None
+    product = Product(out, left, right, start, alpha_text, beta_text)
+    if operation.name in ("bmm", "baddbmm"):
+        with writer.loops(out.shape[:1]) as (b,):
+            inside = None if start is None else start.without_axis(0, b)
+            write_product(
+                writer,
+                replace(
+                    product,
+                    out=out.without_axis(0, b), left=left.without_axis(0, b),
+                    right=right.without_axis(0, b), start=inside,
+                ),
+            )  # fmt: skip
+    else:
+        write_product(writer, product)
+
+
+def _is(value: object, number: int) -> bool:
+    return isinstance(value, int | float) and value == number
+
+
+def _outer(writer: Writer, operation: Operation) -> None:
+    """addr: start + left ⊗ right."""
+    start, left, right = operation.operands
+    column = replace(left, shape=(*left.shape, 1), stride=(*left.stride, 0))
+    row = replace(right, shape=(1, *right.shape), stride=(0, *right.stride))
+    _product(writer, replace(operation, name="addmm", operands=(start, column, row)))
+
+
+def _as_column(window: Window) -> Window:
+    return replace(window, shape=(*window.shape, 1), stride=(*window.stride, 0))
+
+
+_IN_PLACE = frozenset(["bernoulli", "uniform", "normal", "index_add", "masked_fill"])
+
+_WRITERS: dict[str, Callable[[Writer, Operation], None]] = {
+    **dict.fromkeys(("mm", "mv", "bmm", "addmm", "addmv", "baddbmm"), _product),
+    "addr": _outer,
+    **dict.fromkeys(("sum", "mean"), reductions.write_sum),
+    **dict.fromkeys(("amax", "amin"), reductions.write_extreme),
+    **dict.fromkeys(("argmax", "argmin"), reductions.write_place_of_extreme),
+    "cumsum": reductions.write_running_sum,
+    "logsumexp": reductions.write_logsumexp,
+    "softmax": reductions.write_softmax,
+    "cat": indexing.write_cat,
+    "gather": indexing.write_gather,
+    "index_add": indexing.write_index_add,
+    "index_select": indexing.write_index_select,
+    "masked_fill": indexing.write_masked_fill,
+    "scatter": indexing.write_scatter,
+    "scatter_add": indexing.write_scatter,
+    "stack": indexing.write_stack,
+    **dict.fromkeys(("bernoulli", "uniform", "normal"), indexing.write_random),
+}
+"""How each primitive that is no elementwise one is written."""
+
+
+def _step_function(
+    writer: Writer, function: str, storages: tuple[int, ...], scalars: tuple[str, ...]
+) -> str:
+    parameters = ["char *restrict arena", "char *restrict scratch"]
+    for number in storages:
+        type_ = C_TYPES[_type_of(writer, number)]
+        parameters.append(f"{type_} *restrict {writer.names[number]}")
+    for number, view in enumerate(writer.plan.results.values()):
+        parameters.append(f"{C_TYPES[view.dtype]} *restrict result_{number}")
+    parameters += [f"double {name}" for name in scalars]
+    parameters += ["uint64_t key", "uint64_t step"]
+    head = f"static __attribute__((noinline)) int64_t {function}(\n    "
+    unused = ["arena", "scratch", "key", "step", *scalars]
+    return "\n".join(
+        [
+            head + ",\n    ".join(parameters) + ") {",
+            "    " + " ".join(f"(void){name};" for name in unused),
+            *(f"    {each}" for each in writer.declarations.values()),
+            *writer.lines,
+            "}\n",
+        ]
+    )
+
+
+def _type_of(writer: Writer, number: int) -> torch.dtype:
+    dtype = writer.types.get(number, torch.uint8)
+    if dtype not in C_TYPES:
+        raise NotNative(f"{dtype} has no type in C")
+    return dtype
+
+
+def _entry(
+    writer: Writer, function: str, storages: tuple[int, ...], scalars: tuple[str, ...]
+) -> str:
+    """Many steps in one call: rows gathered by order, live scalars from an array."""
+    plan = writer.plan
+    gathers = []
+    for number, view in enumerate(plan.arguments.values()):
+        if view.storage not in storages:
+            continue
+        rows = view.shape[0] if view.shape else 1
+        row = _size(view) // max(rows, 1)
+        at = storages.index(view.storage) + 2
+        gathers.append(
+            f"            for (int64_t i = 0; i < {rows}; i++)\n"
+            f"                memcpy(memory[{at}] + i * {row}, "
+            f"data[{number}] + order[step * {rows} + i] * {row}, {row});"
+        )
+    passed = ["memory[0]", "memory[1]"]
+    passed += [
+        f"({C_TYPES[_type_of(writer, number)]} *)memory[{at + 2}]"
+        for at, number in enumerate(storages)
+    ]
+    passed += [
+        f"({C_TYPES[view.dtype]} *)(results[{number}] + step * {_size(view)})"
+        for number, view in enumerate(plan.results.values())
+    ]
+    passed += [f"scalars[step * {len(scalars)} + {at}]" for at in range(len(scalars))]
+    passed += ["key", "(uint64_t)step"]
+    arguments = ",\n            ".join(passed)
+    return f"""int64_t {ENTRY}(
+    char *const *memory, int64_t steps, const double *scalars, const int64_t *order,
+    const char *const *data, char *const *results, uint64_t key, int64_t *fault) {{
+    (void)scalars; (void)data; (void)results;
+    for (int64_t step = 0; step < steps; step++) {{
+        if (order) {{
+{chr(10).join(gathers)}
+        }}
+        *fault = {function}(
+            {arguments});
+        if (*fault) return step;
+    }}
+    return steps;
+}}
+"""
+
+
+def _size(view: View) -> int:
+    size = view.dtype.itemsize
+    for length in view.shape:
+        size *= length
+    return size

@@ -1,0 +1,224 @@
+"""The writer: lines of C, the names in them, and what every emitter needs to know of a plan."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+import torch
+
+from backhand.program.engines.native.layout import C_TYPES, REAL, Window
+from backhand.program.plan import CONSTANT, TEMPORARY, Operation, Plan, scalars_in
+from backhand.program.record import Scalar, View
+from backhand.program.scalars import Tree
+
+STACK = 1 << 15
+"""Bytes of a packed matrix up to which it stands on the stack; larger ones share `scratch`."""
+
+KEYWORDS = frozenset(
+    "auto bool break case char const continue default do double else enum extern float for goto "
+    "if inline int long register restrict return short signed sizeof static struct switch typedef "
+    "union unsigned void volatile while arena scratch main step key".split()
+)
+
+
+class NotNative(RuntimeError):
+    """A plan has an operation that cannot be written as C; names the call and the layer."""
+
+
+class Writer:
+    """Writes the body of one step.
+
+    Args:
+        plan: what to write.
+        lanes: for each real dtype, the elements in the widest vector; None for plain C99.
+
+    Attributes:
+        lines: of C, indented.
+        scratch: bytes of scratch memory that the body needs.
+        draws: whether it draws random numbers.
+        position: of the operation being written.
+    """
+
+    def __init__(self, plan: Plan, lanes: dict[torch.dtype, int] | None) -> None:
+        self.plan = plan
+        self.lanes = lanes
+        self.lines: list[str] = []
+        self.scratch = 0
+        self.draws = 0
+        self.operation: Operation
+        self.position = 0
+        self.declarations: dict[str, str] = {}
+        self.scalars: dict[Tree, str] = {}
+        self.names = self._storage_names()
+        self.types = self._storage_types()
+        self.numbers = self._constant_numbers()
+        self._depth = 1
+        self._fresh = 0
+
+    # Lines.
+
+    def line(self, text: str) -> None:
+        """Write one line."""
+        self.lines.append("    " * self._depth + text)
+
+    @contextmanager
+    def block(self, header: str = "") -> Iterator[None]:
+        """Braces around what is written inside."""
+        self.line(f"{header} {{".lstrip())
+        self._depth += 1
+        yield
+        self._depth -= 1
+        self.line("}")
+
+    @contextmanager
+    def loops(self, shape: Sequence[int], independent: bool = False) -> Iterator[list[str]]:
+        """Nested loops over a shape; gives the names of the indices."""
+        indices = [self.fresh("ijklmn"[axis % 6]) for axis in range(len(shape))]
+        for axis, (index, length) in enumerate(zip(indices, shape, strict=True)):
+            if independent and axis == len(shape) - 1 and self.lanes is not None:
+                self.line("BH_INDEPENDENT")
+            self.line(f"for (int {index} = 0; {index} < {length}; {index}++) {{")
+            self._depth += 1
+        yield indices
+        for _ in shape:
+            self._depth -= 1
+            self.line("}")
+
+    def fresh(self, name: str) -> str:
+        """A name that has not been used."""
+        self._fresh += 1
+        return f"{name}{self._fresh}"
+
+    def fault(self) -> str:
+        """C text of what a step returns when the operation fails: its number, from 1."""
+        return str(self.position + 1)
+
+    def refuse(self, why: str) -> NotNative:
+        """The error for an operation that cannot be written."""
+        return NotNative(f"{self.operation.name} in {self.operation.place_in_network()}: {why}")
+
+    # What views and numbers are in C.
+
+    def window(self, view: View) -> Window:
+        """A view as an array in C."""
+        storage = self.plan.storages[view.storage]
+        if view.dtype not in C_TYPES:
+            raise self.refuse(f"{view.dtype} has no type in C")
+        type_ = C_TYPES[view.dtype]
+        base = self.names[view.storage]
+        if storage.kind == TEMPORARY:
+            name = base if self.types[view.storage] == view.dtype else f"{base}_{type_}"
+            self.declarations[name] = (
+                f"{type_} *const {name} = ({type_} *)(arena + {storage.place});"
+            )
+            base = name
+        elif self.types[view.storage] != view.dtype:
+            base = f"(({type_} *){base})"
+        number = self.numbers.get(view.storage)
+        text = None if number is None else self.literal(number, view.dtype)
+        return Window(base, view.shape, view.stride, view.offset, view.dtype, text)
+
+    def literal(self, value: Any, dtype: torch.dtype) -> str:
+        """A Python number as C text of an element type."""
+        if dtype not in REAL:
+            if isinstance(value, bool) or dtype is torch.bool:
+                return str(int(bool(value)))
+            text = f"{int(value)}" if abs(int(value)) < 1 << 31 else f"INT64_C({int(value)})"
+            return f"({text})" if text.startswith("-") else text
+        value = float(value)
+        if value != value:
+            return "NAN"
+        if value in (float("inf"), float("-inf")):
+            return "INFINITY" if value > 0 else "(-INFINITY)"
+        text = f"{np.float32(value)}f" if dtype is torch.float32 else repr(value)
+        if text[:-1] in ("inf", "-inf"):
+            text = "INFINITY" if value > 0 else "(-INFINITY)"
+        return f"({text})" if text.startswith("-") else text
+
+    def number(self, value: Any, dtype: torch.dtype) -> str:
+        """A live scalar or a Python number as C text of an element type."""
+        if isinstance(value, Scalar):
+            name = self.scalars.get(value.tree, value.tree)
+            return f"({C_TYPES[dtype]}){name}"
+        return self.literal(value, dtype)
+
+    def pack_space(self, dtype: torch.dtype, elements: int) -> str:
+        """An array for packed elements, in the block being written."""
+        name, size = self.fresh("packed"), elements * dtype.itemsize
+        if size <= STACK:
+            self.line(f"{C_TYPES[dtype]} {name}[{elements}];")
+        else:
+            self.scratch = max(self.scratch, size)
+            self.line(f"{C_TYPES[dtype]} *const {name} = ({C_TYPES[dtype]} *)scratch;")
+        return name
+
+    def width(self, dtype: torch.dtype, length: int) -> int:
+        """Lanes of the widest vector that fits a length; 1 for none."""
+        widest = 1 if self.lanes is None else self.lanes.get(dtype, 1)
+        while widest > length:
+            widest //= 2
+        return max(widest, 1)
+
+    # Names.
+
+    def _storage_names(self) -> dict[int, str]:
+        taken: set[str] = set(self.plan.scalars())
+        names = {}
+        for number, storage in self.plan.storages.items():
+            name = re.sub(r"\W", "_", storage.name, flags=re.ASCII)
+            name = f"{name}_" if name in KEYWORDS or not name[:1].isalpha() else name
+            while name in taken:
+                name += "_"
+            taken.add(name)
+            names[number] = name
+        return names
+
+    def _storage_types(self) -> dict[int, torch.dtype]:
+        """The type that each storage is first seen with."""
+        types: dict[int, torch.dtype] = {}
+        views = [*self.plan.arguments.values(), *self.plan.results.values()]
+        for operation in (*self.plan.operations, *self.plan.preparations):
+            views += [*operation.reads(), *operation.targets]
+        for view in views:
+            types.setdefault(view.storage, view.dtype)
+        return types
+
+    def _constant_numbers(self) -> dict[int, Any]:
+        """Constants all of whose elements are one number."""
+        makers: dict[int, list[Operation]] = {}
+        for operation in self.plan.preparations:
+            for view in operation.targets:
+                makers.setdefault(view.storage, []).append(operation)
+        return {
+            number: each[0].operands[0]
+            for number, each in makers.items()
+            if len(each) == 1
+            and each[0].how == "fill"
+            and self.plan.storages[number].kind == CONSTANT
+            and isinstance(each[0].operands[0], int | float)
+        }
+
+    def write_scalars(self) -> None:
+        """Declare every live scalar that is computed, each once, in double as Python does."""
+        for operation in self.plan.operations:
+            for scalar in scalars_in((operation.operands, operation.keywords)):
+                self._scalar(scalar.tree)
+
+    def _scalar(self, tree: Tree) -> str:
+        if isinstance(tree, str):
+            return tree
+        if not isinstance(tree, tuple):
+            return self.literal(tree, torch.float64)
+        if tree not in self.scalars:
+            words = [self._scalar(each) for each in tree[1:]]
+            if tree[0] == "**":
+                text = f"pow({words[0]}, {words[1]})"
+            else:
+                text = f"-{words[0]}" if len(words) == 1 else f"{words[0]} {tree[0]} {words[1]}"
+            name = self.scalars[tree] = self.fresh("rate")
+            self.line(f"const double {name} = {text};")
+        return self.scalars[tree]
