@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import torch
@@ -181,10 +182,8 @@ class _Loop:
     def _body(self) -> None:
         for position, step in enumerate(self.steps):
             self.writer.operation = step.operation
-            accesses = dict(step.reads)
-            text = _expression(
-                self.writer, step.operation, lambda view: self._value(view, accesses)
-            )
+            reader = partial(self._value, dict(step.reads))
+            text = _expression(self.writer, step.operation, reader)
             target = step.operation.target
             name = self.writer.fresh("v")
             self.writer.line(f"const {C_TYPES[target.dtype]} {name} = {text};")
@@ -192,7 +191,7 @@ class _Loop:
             if self._is_needed(position):
                 self.writer.line(f"{self.windows[target].at(*self.indices)} = {name};")
 
-    def _value(self, view: View, accesses: dict[View, _Access]) -> str:
+    def _value(self, accesses: dict[View, _Access], view: View) -> str:
         """The C text of a view's element: a name, once it has been read or computed."""
         window = self.windows[view]
         if view not in accesses:

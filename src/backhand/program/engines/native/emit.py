@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from backhand.program.engines.native import elementwise, indexing, reductions
-from backhand.program.engines.native.layout import C_TYPES, Window
+from backhand.program.engines.native.layout import C_TYPES, REAL, Window
 from backhand.program.engines.native.products import Product, write_product
 from backhand.program.engines.native.writer import NotNative, Writer
 from backhand.program.plan import TEMPORARY, Operation, Plan, contiguous_strides
@@ -131,10 +131,7 @@ def _product(writer: Writer, operation: Operation) -> None:
     left, right = operands
     out = writer.window(operation.target)
     dtype = out.dtype
-    if any(each.dtype is not dtype for each in operands) or C_TYPES[dtype] not in (
-        "float",
-        "double",
-    ):
+    if dtype not in REAL or any(each.dtype is not dtype for each in operands):
         raise writer.refuse("is written for real numbers of one type")
     if start is not None:
         start = start.broadcast(out.shape)

@@ -58,8 +58,9 @@ class Compiled:
         plan = self._plan
         memory = PlanMemory(plan, outside)
         memory.make_constants()
-        self._kept = [memory.arena, aligned_bytes(scratch), memory, *outside.values()]
-        addresses = [each.data_ptr() for each in self._kept[:2]]
+        spare = aligned_bytes(scratch)
+        addresses = [memory.arena.data_ptr(), spare.data_ptr()]
+        self._kept = [spare, memory, *outside.values()]
         self._buffers: dict[int, Tensor] = {}
         for number in storages:
             storage = plan.storages[number]
@@ -87,7 +88,7 @@ class Compiled:
         for place, tensor in zip(self._places, values[:count], strict=True):
             if place is not None:
                 self._memory[place] = tensor.data_ptr()
-        self._numbers[: len(self.scalars)] = values[count:]
+        self._numbers[: len(self.scalars)] = list(values[count:])
         results = [torch.empty(view.shape, dtype=view.dtype) for view in self._results]
         for at, result in enumerate(results):
             self._pointers[at] = result.data_ptr()

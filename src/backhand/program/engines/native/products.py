@@ -85,8 +85,10 @@ def _write_plain(writer: Writer, product: Product) -> None:
     type_ = C_TYPES[product.out.dtype]
     with writer.loops([m, n]) as (i, j):
         writer.line(f"{type_} total = {writer.literal(0, product.out.dtype)};")
-        with writer.loops([k]) as (l,):
-            writer.line(f"total += {_times(product.left.at(i, l), product.right.at(l, j))};")
+        with writer.loops([k]) as (inner,):
+            writer.line(
+                f"total += {_times(product.left.at(i, inner), product.right.at(inner, j))};"
+            )
         start = None if product.start is None else product.start.at(i, j)
         writer.line(f"{product.out.at(i, j)} = {product.finished('total', start)};")
 
@@ -119,7 +121,7 @@ def _cost_of_vectors(writer: Writer, product: Product) -> float:
 
 
 def _write_vectors(writer: Writer, product: Product) -> None:
-    m, k, n = product.sizes
+    m, _, n = product.sizes
     dtype = product.out.dtype
     width = writer.width(dtype, n)
     with writer.block():
@@ -136,7 +138,9 @@ def _write_vectors(writer: Writer, product: Product) -> None:
             with _counted(writer, begin, end, step) as i:
                 if whole:
                     with _counted(writer, 0, whole * 4 * width, 4 * width) as j:
-                        _tile(writer, product, i, step, j, [l * width for l in range(4)], width)
+                        _tile(
+                            writer, product, i, step, j, [each * width for each in range(4)], width
+                        )
                 _tile(writer, product, i, step, "0", rest, width)
 
 
@@ -199,11 +203,11 @@ def _tile(
     with writer.block():
         for cell in grid:
             writer.line(f"{kind} {totals[cell]} = {zero};")
-        with _counted(writer, 0, k, 1) as l:
+        with _counted(writer, 0, k, 1) as inner:
             for column, at in enumerate(columns):
-                writer.line(f"const {kind} r{column} = {_load(product.right, l, at, width)};")
+                writer.line(f"const {kind} r{column} = {_load(product.right, inner, at, width)};")
             for row in range(rows):
-                factor = product.left.at(_shifted(i, row), l)
+                factor = product.left.at(_shifted(i, row), inner)
                 for column in range(len(starts)):
                     writer.line(f"{totals[row, column]} += {_times(factor, f'r{column}')};")
         if _is_side_by_side(product.out, 1):
@@ -295,7 +299,8 @@ def _cost_of_dots(writer: Writer, product: Product) -> float:
     if not (_is_side_by_side(product.left, 1) and _is_side_by_side(product.right, 0)):
         return float("inf")
     width = writer.width(product.out.dtype, k)
-    return m * n * (1.5 * (k // width) + (k % width) ** 0.5 + 5)
+    tail: float = (k % width) ** 0.5
+    return m * n * (1.5 * (k // width) + tail + 5)
 
 
 def _write_dots(writer: Writer, product: Product) -> None:
@@ -325,11 +330,11 @@ def _dots(writer: Writer, product: Product, i: str, columns: list[str], k: int) 
         for number, total in enumerate(totals):
             writer.line(f"{kind} {total} = {folded[number] if folded else '{0}'};")
         if steps:
-            with _counted(writer, done, done + steps * width, width) as l:
-                left = _load(product.left, i, l, width)
+            with _counted(writer, done, done + steps * width, width) as inner:
+                left = _load(product.left, i, inner, width)
                 writer.line(f"const {kind} l0 = {left};")
                 for total, column in zip(totals, columns, strict=True):
-                    right = _load(product.right.turned(), column, l, width)
+                    right = _load(product.right.turned(), column, inner, width)
                     if product.right.number is not None:
                         right = product.right.number
                     writer.line(f"{total} += {_times('l0', right)};")

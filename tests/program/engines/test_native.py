@@ -1,0 +1,298 @@
+"""The native engine agrees with the plain step, keeps its bits, and keeps NaN where it is."""
+
+from __future__ import annotations
+
+import copy
+from itertools import pairwise
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import backhand as bh
+from backhand.program.engines.native import Native, NotNative
+from cases import LAYERS, rules
+from program.engines.native_steps import ROWS, tensors_of, train_both, worst
+
+RELATIVE = 1e-10
+"""After 1000 steps in float64."""
+
+GATES = {
+    "none": lambda: None,
+    "clip": lambda: bh.Gate(max_norm=0.05),
+    "accumulate": lambda: bh.Accumulation(every=3),
+    "accumulate and clip": lambda: bh.Accumulation(every=2, max_norm=0.05),
+}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _own_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BACKHAND_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def small_network() -> bh.Sequential:
+    return bh.Sequential(
+        [
+            bh.FullyConnected(3, 7),
+            bh.Tanh(),
+            bh.Residual(bh.FullyConnected(7, 7)),
+            bh.FullyConnected(7, 2),
+        ]
+    )
+
+
+@pytest.mark.parametrize("name", [name for name in LAYERS if name != "Dropout"])
+def test_every_layer(name) -> None:
+    layer = LAYERS[name](3)
+    outputs = layer.predict(torch.zeros(1, 3)).shape[1]
+    network = bh.Sequential([bh.FullyConnected(3, 3), layer, bh.FullyConnected(outputs, 2)])
+    network.to(torch.float64)
+    inputs, targets = torch.randn(ROWS, 3).double(), torch.randn(ROWS, 2).double()
+    network, twin, losses, expected = train_both(network, bh.MSELoss(), inputs, targets)
+    assert worst(network, twin) < RELATIVE
+    torch.testing.assert_close(losses, expected, rtol=1e-9, atol=1e-14)
+    native, plain = bh.Prediction(network, Native())(inputs), network.predict(inputs)
+    torch.testing.assert_close(native, plain, rtol=1e-12, atol=1e-14)
+
+
+@pytest.mark.parametrize("gate", GATES)
+@pytest.mark.parametrize("rule", rules())
+def test_every_rule_and_gate(rule, gate) -> None:
+    network = small_network().to(torch.float64)
+    network.learn_with(rules()[rule]).gate_with(GATES[gate]())
+    inputs, targets = torch.randn(ROWS, 3).double(), torch.randn(ROWS, 2).double()
+    steps = 1000 if gate == "none" else 60
+    network, twin, losses, expected = train_both(
+        network, bh.MSELoss(), inputs, targets, steps, rate=0.01
+    )
+    assert worst(network, twin) < RELATIVE
+    torch.testing.assert_close(losses, expected, rtol=1e-9, atol=1e-14)
+    for one, other in zip(network.parameters().values(), twin.parameters().values(), strict=True):
+        assert one.updates == other.updates
+
+
+LOSSES = [
+    (bh.MSELoss(), torch.rand(ROWS, 2).double()),
+    (bh.BinaryCrossEntropyLoss(), torch.rand(ROWS, 2).double()),
+    (bh.CrossEntropyLoss(), torch.arange(ROWS) % 2),
+]
+
+
+@pytest.mark.parametrize(("loss", "target"), LOSSES, ids=repr)
+def test_every_loss(loss, target) -> None:
+    network = small_network().to(torch.float64)
+    network, twin, losses, expected = train_both(
+        network, loss, torch.randn(ROWS, 3).double(), target
+    )
+    assert worst(network, twin) < RELATIVE
+    torch.testing.assert_close(losses, expected, rtol=1e-9, atol=1e-14)
+
+
+def test_float32_is_as_near_to_float64_as_the_plain_step_is() -> None:
+    inputs, targets = torch.randn(ROWS, 3), torch.rand(ROWS, 2)
+    network = small_network()
+    exact = copy.deepcopy(network).to(torch.float64)
+    torch.manual_seed(1)
+    native, plain, _, _ = train_both(network, bh.MSELoss(), inputs, targets)
+    torch.manual_seed(1)
+    exact, _, _, _ = train_both(exact, bh.MSELoss(), inputs.double(), targets.double())
+    assert worst(plain, exact) < 2e-5
+    assert worst(native, exact) < 2e-5
+    assert worst(native, exact) > 0
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.6])
+def test_dropout_masks_at_its_rate_and_repeats_with_the_seed(rate) -> None:
+    network = bh.Sequential([bh.Dropout(rate)])
+    ones = torch.ones(200, 50)
+    step = bh.TrainingStep(network, bh.MSELoss(), Native())
+
+    def squares(seed: int) -> torch.Tensor:
+        # The mean of (mask - 0)²: kept elements are 1 / (1 - rate), so it is share / (1 - rate)².
+        torch.manual_seed(seed)
+        return torch.stack([step(ones, torch.zeros(200, 50), 0.0) for _ in range(20)])
+
+    first = squares(3)
+    shares = first * (1 - rate) ** 2
+    deviation = (rate * (1 - rate) / 10_000) ** 0.5
+    assert float((shares - (1 - rate)).abs().max()) < 5 * deviation
+    assert len(shares.unique()) > 10
+    assert torch.equal(first, squares(3))
+    assert not torch.equal(first, squares(4))
+
+
+def test_dropout_uses_the_same_mask_forward_and_backward() -> None:
+    layer = bh.FullyConnected(40, 40, bias=False)
+    layer.weight.value.copy_(torch.eye(40))
+    before = layer.weight.value.clone()
+    network = bh.Sequential([layer, bh.Dropout(0.5)])
+    bh.TrainingStep(network, bh.MSELoss(), Native())(torch.eye(40), torch.zeros(40, 40), 1.0)
+    change = (before - layer.weight.value).diagonal() * 1600 / 2  # mask² · 1, mask is 0 or 2
+    torch.testing.assert_close(change.unique(), torch.tensor([0.0, 4.0]))
+
+
+def test_the_same_bits_every_time() -> None:
+    inputs, targets = torch.randn(ROWS, 3), torch.rand(ROWS, 2)
+    network = bh.Sequential([small_network(), bh.Dropout(0.2)]).learn_with(bh.Adam())
+    other = copy.deepcopy(network)
+    for each in (network, other):
+        torch.manual_seed(5)
+        bh.TrainingStep(each, bh.MSELoss(), Native()).run(
+            inputs, targets, torch.arange(ROWS), [0.01] * 8, 8
+        )
+    for one, same in zip(tensors_of(network).values(), tensors_of(other).values(), strict=True):
+        assert torch.equal(one, same)
+
+
+def test_one_call_and_many_calls_are_the_same_steps() -> None:
+    inputs, targets = torch.randn(ROWS, 3), torch.rand(ROWS, 2)
+    network = small_network().learn_with(bh.Adam())
+    twin = copy.deepcopy(network)
+    order, rates = torch.randperm(ROWS), [0.1 / (1 + i) for i in range(13)]
+    losses = bh.TrainingStep(network, bh.MSELoss(), Native()).run(inputs, targets, order, rates, 5)
+    step = bh.TrainingStep(twin, bh.MSELoss(), Native())
+    called = [
+        step(inputs[rows], targets[rows], rate)
+        for rows, rate in zip(order.split(5), rates, strict=True)
+    ]
+    assert torch.equal(losses, torch.stack(called))
+    for one, same in zip(tensors_of(network).values(), tensors_of(twin).values(), strict=True):
+        assert torch.equal(one, same)
+
+
+BAD = [float("nan"), float("inf"), float("-inf")]
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("loss", [bh.MSELoss(), bh.BinaryCrossEntropyLoss()], ids=repr)
+@pytest.mark.parametrize("activation", [bh.ReLU, bh.Tanh, bh.Sigmoid])
+@pytest.mark.parametrize("where", ["input", "weight", "target"])
+def test_nan_and_infinity_arrive_where_the_plain_step_has_them(
+    where, activation, loss, bad
+) -> None:
+    network = bh.Sequential([bh.FullyConnected(3, 9), activation(), bh.FullyConnected(9, 2)])
+    input, target = torch.randn(5, 3), torch.rand(5, 2)
+    if where == "weight":
+        network.parameters()["0.weight"].value[4, 1] = bad
+    else:
+        (input if where == "input" else target)[2, 1] = bad
+    twin = copy.deepcopy(network)
+    value = bh.TrainingStep(network, loss, Native())(input, target, 0.1)
+    prediction = twin(input)
+    expected = loss(prediction, target)
+    twin.backward(loss.backward(prediction, target), 0.1)
+    torch.testing.assert_close(value, expected, equal_nan=True)
+    for one, other in zip(tensors_of(network).values(), tensors_of(twin).values(), strict=True):
+        torch.testing.assert_close(one, other, equal_nan=True, rtol=1e-4, atol=1e-6)
+
+
+@settings(max_examples=12)
+@given(
+    widths=st.lists(st.integers(1, 70), min_size=2, max_size=3),
+    batch=st.integers(1, 40),
+    dtype=st.sampled_from([torch.float32, torch.float64]),
+)
+def test_products_of_any_size(widths, batch, dtype) -> None:
+    layers = [bh.FullyConnected(*pair) for pair in pairwise(widths)]
+    network = bh.Sequential(layers).to(dtype)
+    twin = copy.deepcopy(network)
+    input, target = (
+        torch.randn(batch, widths[0]).to(dtype),
+        torch.randn(batch, widths[-1]).to(dtype),
+    )
+    bh.TrainingStep(network, bh.MSELoss(), Native())(input, target, 0.1)
+    twin.backward(bh.MSELoss().backward(twin(input), target), 0.1)
+    assert worst(network, twin) < (1e-5 if dtype is torch.float32 else 1e-13)
+
+
+def test_an_empty_batch_predicts_nothing() -> None:
+    assert bh.Prediction(small_network(), Native())(torch.zeros(0, 3)).shape == (0, 2)
+
+
+def test_inputs_that_are_not_contiguous() -> None:
+    network = small_network()
+    inputs = torch.randn(3, ROWS).t()
+    native = bh.Prediction(network, Native())(inputs)
+    torch.testing.assert_close(native, network.predict(inputs))
+
+
+def test_a_class_out_of_range_stops_before_memory_is_touched() -> None:
+    step = bh.TrainingStep(small_network(), bh.CrossEntropyLoss(), Native())
+    step.record(torch.zeros(4, 3), torch.zeros(4, dtype=torch.int64))
+    with pytest.raises(IndexError, match="gather in the loss: an index is out of range"):
+        step(torch.zeros(4, 3), torch.tensor([0, 1, 2, 0]), 0.1)
+
+
+def test_a_row_out_of_range_is_refused() -> None:
+    step = bh.TrainingStep(small_network(), bh.MSELoss(), Native())
+    with pytest.raises(IndexError, match="row 64 is out of range for 64 rows"):
+        step.run(
+            torch.zeros(ROWS, 3), torch.zeros(ROWS, 2), torch.tensor([1, 2, 64, 3]), [0.1] * 2, 2
+        )
+
+
+class Determinant(bh.Layer):
+    def forward(self, input, training):
+        return input * torch.linalg.det(input[:3]), None
+
+
+def test_an_unknown_operation_is_named_with_its_layer() -> None:
+    network = bh.Sequential([bh.Tanh(), Determinant()])
+    with pytest.raises(NotNative, match=r"linalg_det in the forward of 1: Determinant\(\)"):
+        bh.Prediction(network, Native())(torch.randn(3, 3))
+
+
+class Formula(bh.Layer):
+    def __init__(self, formula) -> None:
+        self.formula = formula
+
+    def forward(self, input, training):
+        return self.formula(input), None
+
+
+FORMULAS = {
+    "powers": lambda x: x.square() + x**3 + (x.abs() + 0.1) ** 0.5 + (x.abs() + 1) ** 1.7 - x**2,
+    "choices": lambda x: torch.where(x > 0.3, x, -x) + torch.maximum(x, x.square()).clamp(max=2),
+    "exponentials": lambda x: torch.exp(x) + torch.expm1(x) + torch.log(x.abs()) + torch.erf(x),
+    "waves": lambda x: torch.sin(x) * torch.cos(x) + torch.floor(x) - torch.round(3 * x),
+    "softmax": lambda x: torch.softmax(x, 0) + torch.softmax(x, -1),
+    "extremes": lambda x: x - x.amax(-1, keepdim=True) + x.amin(0),
+    "sums": lambda x: x - x.mean(0) + x.sum(-1, keepdim=True) / x.mean(),
+    "running": lambda x: torch.cumsum(x, 0) + torch.logsumexp(x, 1, keepdim=True),
+    "turned": lambda x: (x.t() @ x)[:1] + x.t().contiguous().t() * 2,
+    "chosen": lambda x: x.index_select(0, x.argmax(0)[:1]) + torch.cat([x[:1], x[1:]]),
+    "batched": lambda x: x + torch.bmm(x.view(3, 2, 5), x.view(3, 5, 2)).sum(),
+    "lerp": lambda x: torch.lerp(x, x.square(), 0.3) + torch.lerp(x, x * 2, 0.8) + torch.sign(x),
+    "masks": lambda x: x.clone().masked_fill_(x > 0, 7.0) + ((x > 0) & (x < 1)).to(x.dtype),
+}
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", FORMULAS)
+def test_primitives_beyond_the_layers(name, dtype) -> None:
+    network = bh.Sequential([Formula(FORMULAS[name])])
+    input = torch.randn(6, 5).to(dtype)
+    tolerance = {"rtol": 1e-5, "atol": 1e-5} if dtype is torch.float32 else {}
+    native, plain = bh.Prediction(network, Native())(input), network.predict(input)
+    torch.testing.assert_close(native, plain, **tolerance)
+
+
+@pytest.mark.parametrize(("name", "largest"), [("exp", 87), ("tanh", 12), ("sigmoid", 80)], ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_functions_are_as_exact_as_said(name, largest, dtype) -> None:
+    function = getattr(torch, name)
+    network = bh.Sequential([Formula(function)])
+    spread = torch.cat([torch.linspace(-largest, largest, 20_000), torch.randn(20_000) * 0.1])
+    input = spread.to(dtype).reshape(-1, 8)
+    native = bh.Prediction(network, Native())(input).double()
+    exact = function(input.double())
+    error = ((native - exact) / exact.abs().clamp(min=1e-300)).abs().max()
+    assert float(error) < (3e-7 if dtype is torch.float32 else 1e-15)
+    special = torch.tensor(
+        [[float("nan"), float("inf"), float("-inf"), 0.0, -0.0, 1e30, -1e30, 1e-40]]
+    )
+    found = bh.Prediction(network, Native())(special.to(dtype))
+    torch.testing.assert_close(found, function(special.to(dtype)), equal_nan=True)
