@@ -84,7 +84,8 @@ class MSELoss(Loss):
         self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*like"]
     ) -> Float[Tensor, ""]:
         _expect_same_shape(self, prediction, target)
-        return (prediction - target).square().mean()
+        difference = (prediction - target).reshape(-1)
+        return torch.dot(difference, difference) / difference.numel()
 
     def backward(
         self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*like"]

@@ -237,6 +237,8 @@ class Recorder(TorchFunctionMode):
         for generator in given:
             self.generators.setdefault(generator, generator.get_state())
         randomness = torch.default_generator.get_state()
+        if stand_ins is not None and stand_ins.too_large:
+            return self._write_unrun(func, name, args, kwargs)
         result = func(*run_args, **run_kwargs)
         drew = not torch.equal(randomness, torch.default_generator.get_state())
         mutated = [
@@ -270,6 +272,19 @@ class Recorder(TorchFunctionMode):
         )
         self.recording.calls.append(call)
         return result
+
+    def _write_unrun(
+        self, func: Callable[..., Any], name: str, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> Any:
+        """An in-place call on a large tensor that was there before: a stand-in for it would cost
+        its memory, so the call is not run; by its name it writes to its first argument or out."""
+        phase, path, layer, parameter = self._place()
+        target = kwargs.get("out", args[0])
+        view = (self.view(target),)
+        written = (self._written(args), self._written(kwargs))
+        made = Call(name, func, *written, view, view, (), False, phase, path, layer, parameter)
+        self.recording.calls.append(made)
+        return None if name == "__setitem__" else target
 
     def _written(self, value: Any) -> Any:
         """Arguments as they stand in the recording: views, scalars and constants."""
@@ -306,8 +321,16 @@ def _may_write(name: str, kwargs: Mapping[str, Any]) -> bool:
     return in_place or "out" in kwargs or name == "__setitem__" or name.startswith("__i")
 
 
+LARGE = 1 << 20
+"""Bytes from which a tensor gets no stand-in to be written to."""
+
+
 class _StandIns:
-    """For one call: tensors of the same geometry in place of those that were there before."""
+    """For one call: tensors of the same geometry in place of those that were there before.
+
+    Attributes:
+        too_large: whether the first of them would take much memory.
+    """
 
     def __init__(
         self, outside: Mapping[int, Tensor], lookup: Callable[[Tensor], int | None]
@@ -316,11 +339,15 @@ class _StandIns:
         self._lookup = lookup
         self._storages: dict[int, Tensor] = {}
         self._originals: dict[int, Tensor] = {}
+        self.too_large = False
 
     def of(self, tensor: Tensor) -> Tensor:
         """The tensor itself, where the step made it; else its stand-in."""
         number = self._lookup(tensor)
         if number is None or number not in self._outside:
+            return tensor
+        if tensor.untyped_storage().nbytes() > LARGE:
+            self.too_large = True
             return tensor
         if number not in self._storages:
             size = tensor.untyped_storage().nbytes() // tensor.element_size()
