@@ -14,6 +14,6 @@ def main() -> None:
     """Run the command line; what is wrong with the input is one sentence, and exit code 2."""
     try:
         app()
-    except (ValueError, TypeError, ArithmeticError, OSError) as problem:
+    except (ValueError, ArithmeticError, OSError) as problem:
         print(f"backhand: {sentence(problem)}", file=sys.stderr)
         raise SystemExit(2) from None

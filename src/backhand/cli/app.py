@@ -78,8 +78,8 @@ def disc(
 def xor(
     hidden: Hidden = "25,25",
     activation: Activation = "tanh",
-    epochs: Epochs = 200,
-    batch_size: BatchSize = 4,
+    epochs: Epochs = 60,
+    batch_size: BatchSize = 1,
     learning_rate: Rate = 0.5,
     seeds: Seeds = 20,
     out: Out = Path("xor"),

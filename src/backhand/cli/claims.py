@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from backhand.experiments import Run, Task
+from backhand.experiments import Comparison, Run, Task
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,16 @@ def claims(task: Task, runs: Sequence[Run]) -> list[Claim]:
         rows.append(_row(f"loss, {points}", "under 0.1", values, "{:.4f}", high_is_good=False))
     values = [float(run.converged) for run in runs]
     rows.append(_row("epoch of convergence", "60", values, "{:.0f}", high_is_good=False))
+    return rows
+
+
+def compared(comparisons: Sequence[Comparison]) -> list[Claim]:
+    """Accuracy on fresh points of the network and of the best perceptron, task by task."""
+    rows = []
+    for each in comparisons:
+        for who, values in (("network", each.network), ("perceptron", each.perceptron.accuracies)):
+            what = f"{who} on {each.task}, accuracy"
+            rows.append(_row(what, "", list(values), "{:.2%}", high_is_good=True))
     return rows
 
 

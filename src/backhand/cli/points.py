@@ -17,10 +17,10 @@ from rich.progress import (
 )
 from rich.table import Table
 
-from backhand.cli.claims import claims
+from backhand.cli.claims import claims, compared
 from backhand.cli.report import Outcome, write_report
 from backhand.data import read_labelled_points
-from backhand.experiments import Settings, Task, train_seed, tuned_perceptron
+from backhand.experiments import XOR, Settings, Task, compare, train_seed, xor_settings
 from backhand.losses import MSELoss
 from backhand.program import TrainingStep
 from backhand.training import Epoch, History
@@ -95,8 +95,12 @@ def _train(
                 epochs.clear()
                 outcome.runs.append(train_seed(task, settings, seed, on_epoch))
             outcome.seconds = time.perf_counter() - began
-            progress.update(bar, shown="the perceptron, to compare")
-            outcome.perceptron = tuned_perceptron(task, settings, range(seeds))
+            progress.update(bar, shown="beside a perceptron, here and on XOR")
+            outcome.comparisons.append(compare(task, settings, outcome.runs))
+            if task.name != XOR.name:
+                easier = xor_settings(settings)
+                on_xor = [train_seed(XOR, easier, seed) for seed in range(seeds)]
+                outcome.comparisons.append(compare(XOR, easier, on_xor))
         except KeyboardInterrupt:
             outcome.interrupted = True
             outcome.seconds = outcome.seconds or time.perf_counter() - began
@@ -112,11 +116,9 @@ def _table(outcome: Outcome) -> Table:
         table.add_column(column, justify="left" if not column else "right")
     for claim in claims(outcome.task, outcome.runs):
         table.add_row(claim.what, claim.claimed, claim.median, claim.worst, claim.best)
-    if outcome.perceptron is not None:
-        low, high = min(outcome.perceptron.accuracies), max(outcome.perceptron.accuracies)
-        median = f"{outcome.perceptron.median:.2%}"
-        table.add_section()
-        table.add_row("perceptron, accuracy, fresh", "", median, f"{low:.2%}", f"{high:.2%}")
+    table.add_section()
+    for claim in compared(outcome.comparisons):
+        table.add_row(claim.what, claim.claimed, claim.median, claim.worst, claim.best)
     return table
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import csv
 import platform
+import shlex
+import sys
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -14,8 +16,8 @@ import torch
 
 import backhand
 from backhand import plots
-from backhand.cli.claims import claims
-from backhand.experiments import Perceptron, Run, Settings, Task, median_run
+from backhand.cli.claims import claims, compared
+from backhand.experiments import Comparison, Run, Settings, Task, median_run
 from backhand.files import written_whole
 from backhand.networks import save, summary
 from backhand.training import History
@@ -29,9 +31,10 @@ class Outcome:
     settings: Settings
     runs: list[Run] = field(default_factory=list)
     unfinished: tuple[int, History] | None = None
-    perceptron: Perceptron | None = None
+    comparisons: list[Comparison] = field(default_factory=list)
     seconds: float = 0.0
     interrupted: bool = False
+    command: str = field(default_factory=lambda: shlex.join(["backhand", *sys.argv[1:]]))
     files: list[str] = field(default_factory=list)
 
     def histories(self) -> dict[int, History]:
@@ -53,7 +56,7 @@ def write_report(outcome: Outcome, out: Path) -> None:
     }
     if outcome.runs:
         middle = median_run(outcome.runs)
-        data = outcome.task.test(middle.seed)
+        data = outcome.task.train(outcome.settings, middle.seed)
         circle = outcome.task.name == "disc"
         figures["boundary.png"] = plots.boundary(middle.network, data, circle=circle)
         save(middle.network, out / "network.safetensors")
@@ -91,8 +94,10 @@ def _page(outcome: Outcome, pictures: dict[str, Path]) -> str:
         outcome=outcome,
         title=f"{outcome.task.name}: {outcome.settings.describe()}",
         claims=claims(outcome.task, outcome.runs),
+        comparisons=compared(outcome.comparisons),
         images=images,
         settings=asdict(outcome.settings),
+        command=outcome.command,
         summary=str(summary(outcome.runs[0].network, (2,))) if outcome.runs else "",
         versions=f"Backhand {backhand.__version__}, PyTorch {torch.__version__}, "
         f"Python {platform.python_version()}",

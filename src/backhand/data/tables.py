@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import math
 from pathlib import Path
 
 import torch
@@ -40,11 +39,7 @@ def read_labelled_points(path: str | Path) -> Data:
         OSError: the file cannot be read.
     """
     path = Path(path)
-    rows = _read(path, ("x", "y", "label"))
-    for line, row in enumerate(rows, start=2):
-        if row[2] not in (0.0, 1.0):
-            raise TableError(f"{path}, line {line}: expected label 0 or 1, got {row[2]:g}")
-    table = torch.tensor(rows)
+    table = torch.tensor(_read(path, ("x", "y", "label")))
     return Data(table[:, :2].contiguous(), table[:, 2:].contiguous())
 
 
@@ -64,18 +59,23 @@ def _read(path: Path, columns: tuple[str, ...]) -> list[list[float]]:
             ]
     except UnicodeDecodeError as problem:
         raise TableError(f"{path}: not a text file in UTF-8 ({problem.reason})") from None
+    except csv.Error as problem:
+        raise TableError(f"{path}: not a CSV file ({problem})") from None
     if not rows:
         raise TableError(f"{path}: expected at least one row below the header, got none")
     return rows
 
 
 def _number(path: Path, line: int, column: str, text: str | None) -> float:
+    place = f"{path}, line {line}"
+    if text is None or not text.strip():
+        raise TableError(f"{place}: expected a number in column {column}, got nothing")
     try:
-        number = float(text or "")
+        number = float(text)
     except ValueError:
-        number = math.nan
-    if not math.isfinite(number):
-        raise TableError(
-            f"{path}, line {line}: expected a finite number in column {column}, got {text!r}"
-        )
+        raise TableError(f"{place}: expected a number in column {column}, got {text!r}") from None
+    if not abs(number) <= torch.finfo(torch.float32).max:
+        raise TableError(f"{place}: expected a finite number in column {column}, got {text!r}")
+    if column == "label" and number not in (0.0, 1.0):
+        raise TableError(f"{place}: expected label 0 or 1, got {text!r}")
     return number

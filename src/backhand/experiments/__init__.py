@@ -1,6 +1,6 @@
 """Experiments: the report's, run over seeds and measured. Nothing here prints or draws."""
 
-from backhand.experiments.perceptron import Perceptron, tuned_perceptron
+from backhand.experiments.perceptron import Comparison, Perceptron, compare, tuned_perceptron
 from backhand.experiments.points import (
     ACTIVATIONS,
     DISC,
@@ -11,18 +11,22 @@ from backhand.experiments.points import (
     convergence,
     median_run,
     train_seed,
+    xor_settings,
 )
 
 __all__ = [
     "ACTIVATIONS",
     "DISC",
     "XOR",
+    "Comparison",
     "Perceptron",
     "Run",
     "Settings",
     "Task",
+    "compare",
     "convergence",
     "median_run",
     "train_seed",
     "tuned_perceptron",
+    "xor_settings",
 ]

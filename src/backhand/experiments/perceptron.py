@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -10,7 +9,7 @@ from itertools import product
 import torch
 
 from backhand.data import Data
-from backhand.experiments.points import Settings, Task
+from backhand.experiments.points import Run, Settings, Task
 from backhand.layer import Layer
 from backhand.layers import FullyConnected, Sigmoid, Tanh
 from backhand.losses import BinaryCrossEntropyLoss, Loss, MSELoss
@@ -26,6 +25,8 @@ CHOICES: dict[str, tuple[type[Layer] | None, Loss, float]] = {
 """By name: an activation, a loss, and the output above which a point is classified as 1."""
 
 RATES = (0.03, 0.3, 3.0)
+TUNED_ON = 3
+"""How many seeds' training points choose among them."""
 
 
 @dataclass(frozen=True)
@@ -42,25 +43,38 @@ class Perceptron:
     learning_rate: float
     accuracies: tuple[float, ...]
 
-    @property
-    def median(self) -> float:
-        """The median of the accuracies."""
-        return statistics.median(self.accuracies)
+
+@dataclass(frozen=True)
+class Comparison:
+    """A network beside the best perceptron on one task.
+
+    Attributes:
+        task: its name.
+        network: the network's accuracies on fresh points, one a seed.
+        perceptron: the best one found.
+    """
+
+    task: str
+    network: tuple[float, ...]
+    perceptron: Perceptron
+
+
+def compare(task: Task, settings: Settings, runs: Sequence[Run]) -> Comparison:
+    """Trained networks beside a perceptron tuned and trained for the same seeds."""
+    accuracies = tuple(run.fresh["accuracy"] for run in runs)
+    perceptron = tuned_perceptron(task, settings, [run.seed for run in runs])
+    return Comparison(task.name, accuracies, perceptron)
 
 
 def tuned_perceptron(task: Task, settings: Settings, seeds: Sequence[int]) -> Perceptron:
     """Choose activation, loss and rate on held-out training points, then train for each seed.
 
-    A fifth of the first seed's training points is held out (all of them, where there are only
+    A fifth of the first seeds' training points is held out (all of them, where there are only
     the four of XOR). Epochs and batch size are the network's.
     """
-    data = task.train(settings, seeds[0])
-    held = len(data.inputs) // 5
-    tuning = Data(data.inputs[held:], data.targets[held:])
-    held_out = Data(data.inputs[:held], data.targets[:held]) if held else data
 
     def score(choice: str, rate: float) -> float:
-        return _train(choice, rate, tuning, held_out, settings, seeds[0])
+        return sum(_score(choice, rate, task, settings, seed) for seed in seeds[:TUNED_ON])
 
     best_choice, best_rate = max(product(CHOICES, RATES), key=lambda pair: score(*pair))
     accuracies = tuple(
@@ -68,6 +82,15 @@ def tuned_perceptron(task: Task, settings: Settings, seeds: Sequence[int]) -> Pe
         for seed in seeds
     )
     return Perceptron(best_choice, best_rate, accuracies)
+
+
+def _score(choice: str, rate: float, task: Task, settings: Settings, seed: int) -> float:
+    """The accuracy on the fifth of a seed's training points that was held out."""
+    data = task.train(settings, seed)
+    held = len(data.inputs) // 5
+    tuning = Data(data.inputs[held:], data.targets[held:])
+    held_out = Data(data.inputs[:held], data.targets[:held]) if held else data
+    return _train(choice, rate, tuning, held_out, settings, seed)
 
 
 def _train(
