@@ -158,11 +158,7 @@ class _Loop:
         if 0 in lengths:
             return
         with self.writer.loops(lengths, independent=True) as self.indices:
-            if not lengths:
-                with self.writer.block():
-                    self._body()
-            else:
-                self._body()
+            self._body()
 
     def _windows(self) -> dict[View, Window]:
         windows: dict[View, Window] = {}

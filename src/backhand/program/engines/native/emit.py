@@ -67,7 +67,7 @@ def write_c(plan: Plan, function: str, vector_bytes: int) -> Code:
     )
     parts = [
         "#include <math.h>\n#include <stdbool.h>\n#include <stdint.h>\n#include <string.h>\n",
-        *(support(name) for name in ("vectors.h", "mathematics.h", "randomness.h")),
+        *(support(name) for name in ("vectors.h", "mathematics.h", "choices.h", "randomness.h")),
         _step_function(writer, function, storages, scalars),
         _entry(writer, function, storages, scalars),
     ]
@@ -164,6 +164,15 @@ def _is(value: object, number: int) -> bool:
     return isinstance(value, int | float) and value == number
 
 
+def _dot(writer: Writer, operation: Operation) -> None:
+    """dot: a row times a column."""
+    left, right = operation.operands
+    row = replace(left, shape=(1, *left.shape), stride=(0, *left.stride))
+    column = replace(right, shape=(*right.shape, 1), stride=(*right.stride, 0))
+    target = replace(operation.target, shape=(1, 1), stride=(0, 0))
+    _product(writer, replace(operation, name="mm", operands=(row, column), targets=(target,)))
+
+
 def _outer(writer: Writer, operation: Operation) -> None:
     """addr: start + left ⊗ right."""
     start, left, right = operation.operands
@@ -181,6 +190,7 @@ _IN_PLACE = frozenset(["bernoulli", "uniform", "normal", "index_add", "masked_fi
 _WRITERS: dict[str, Callable[[Writer, Operation], None]] = {
     **dict.fromkeys(("mm", "mv", "bmm", "addmm", "addmv", "baddbmm"), _product),
     "addr": _outer,
+    **dict.fromkeys(("dot", "vdot"), _dot),
     **dict.fromkeys(("sum", "mean"), reductions.write_sum),
     **dict.fromkeys(("amax", "amin"), reductions.write_extreme),
     **dict.fromkeys(("argmax", "argmin"), reductions.write_place_of_extreme),
@@ -217,7 +227,7 @@ def _step_function(
         [
             head + ",\n    ".join(parameters) + ") {",
             "    " + " ".join(f"(void){name};" for name in unused),
-            *(f"    {each}" for each in writer.declarations.values()),
+            *writer.used_declarations(),
             *writer.lines,
             "}\n",
         ]

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from backhand.program.engines.native.layout import C_TYPES, REAL, Window
-from backhand.program.plan import CONSTANT, TEMPORARY, Operation, Plan, scalars_in
+from backhand.program.plan import ARGUMENT, CONSTANT, TEMPORARY, Operation, Plan, scalars_in
 from backhand.program.record import Scalar, View
 from backhand.program.scalars import Tree
 
@@ -63,7 +63,7 @@ class Writer:
 
     def line(self, text: str) -> None:
         """Write one line."""
-        self.lines.append("    " * self._depth + text)
+        self.lines.append("    " * self._depth + text if text else "")
 
     @contextmanager
     def block(self, header: str = "") -> Iterator[None]:
@@ -77,14 +77,24 @@ class Writer:
     @contextmanager
     def loops(self, shape: Sequence[int], independent: bool = False) -> Iterator[list[str]]:
         """Nested loops over a shape; gives the names of the indices."""
-        indices = [self.fresh("ijklmn"[axis % 6]) for axis in range(len(shape))]
-        for axis, (index, length) in enumerate(zip(indices, shape, strict=True)):
-            if independent and axis == len(shape) - 1 and self.lanes is not None:
+        indices = []
+        depth = self._depth
+        innermost = max((axis for axis, n in enumerate(shape) if n != 1), default=None)
+        for axis, length in enumerate(shape):
+            if length == 1:
+                indices.append("0")
+                continue
+            index = self.fresh("ijklmn"[axis % 6])
+            indices.append(index)
+            if independent and axis == innermost and self.lanes is not None:
                 self.line("BH_INDEPENDENT")
             self.line(f"for (int {index} = 0; {index} < {length}; {index}++) {{")
             self._depth += 1
+        if self._depth == depth:
+            self.line("{")
+            self._depth += 1
         yield indices
-        for _ in shape:
+        while self._depth > depth:
             self._depth -= 1
             self.line("}")
 
@@ -100,6 +110,11 @@ class Writer:
     def refuse(self, why: str) -> NotNative:
         """The error for an operation that cannot be written."""
         return NotNative(f"{self.operation.name} in {self.operation.place_in_network()}: {why}")
+
+    def used_declarations(self) -> list[str]:
+        """The declarations of the pointers that the lines use."""
+        words = set(re.findall(r"\w+", re.sub(r"/\*.*?\*/", "", "\n".join(self.lines))))
+        return [f"    {text}" for name, text in self.declarations.items() if name in words]
 
     # What views and numbers are in C.
 
@@ -134,7 +149,7 @@ class Writer:
             return "NAN"
         if value in (float("inf"), float("-inf")):
             return "INFINITY" if value > 0 else "(-INFINITY)"
-        text = f"{np.float32(value)}f" if dtype is torch.float32 else repr(value)
+        text = f"{np.float32(value)!s}f" if dtype is torch.float32 else repr(value)
         if text[:-1] in ("inf", "-inf"):
             text = "INFINITY" if value > 0 else "(-INFINITY)"
         return f"({text})" if text.startswith("-") else text
@@ -166,12 +181,12 @@ class Writer:
     # Names.
 
     def _storage_names(self) -> dict[int, str]:
-        taken: set[str] = set(self.plan.scalars())
+        taken = {*self.plan.scalars(), *self.plan.results, *self.plan.arguments, "learning_rate"}
         names = {}
         for number, storage in self.plan.storages.items():
             name = re.sub(r"\W", "_", storage.name, flags=re.ASCII)
             name = f"{name}_" if name in KEYWORDS or not name[:1].isalpha() else name
-            while name in taken:
+            while name in taken and self.plan.storages[number].kind != ARGUMENT:
                 name += "_"
             taken.add(name)
             names[number] = name

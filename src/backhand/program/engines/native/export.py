@@ -1,0 +1,302 @@
+"""Export: a network as one C99 file and its header, to predict and to train without Python.
+
+No allocation, no library but math.h; all memory is static, and its size is known and shown.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from backhand.layer import Layer
+from backhand.losses import Loss
+from backhand.program.engines.memory import PlanMemory
+from backhand.program.engines.native.emit import support, write_body
+from backhand.program.engines.native.indexing import write_copy
+from backhand.program.engines.native.layout import C_TYPES, Window, count
+from backhand.program.engines.native.writer import Writer
+from backhand.program.line import RATE, Line, record_prediction, record_training
+from backhand.program.plan import ARGUMENT, CONSTANT, OUTSIDE, Plan, contiguous_strides
+from backhand.program.planning import plan_line
+
+
+@dataclass(frozen=True)
+class CFiles:
+    """A network as C.
+
+    Attributes:
+        name: of the network in C: the files are name.c and name.h.
+        source, header: their texts.
+        flash: bytes of numbers that the program holds: weights, state, constants.
+        ram: bytes of static memory that is written to.
+    """
+
+    name: str
+    source: str
+    header: str
+    flash: int
+    ram: int
+
+    def write(self, folder: Path | str) -> None:
+        """Write name.c and name.h into a folder, which is made where it is not there."""
+        folder = Path(folder)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{self.name}.c").write_text(self.source)
+        (folder / f"{self.name}.h").write_text(self.header)
+
+
+@dataclass
+class _Function:
+    """A line as a C function: its plan, its writer, and the numbers it begins with."""
+
+    name: str
+    line: Line
+    plan: Plan
+    writer: Writer
+    about: str
+    counters: dict[str, float] = field(default_factory=dict)
+
+    def parameters(self) -> list[str]:
+        written = [
+            f"const {C_TYPES[view.dtype]} {name}[{max(count(view.shape), 1)}]"
+            for name, view in self.plan.arguments.items()
+        ]
+        if RATE in self.plan.scalars():
+            written.append("double learning_rate")
+        return written + [
+            f"{C_TYPES[view.dtype]} {name}[{max(count(view.shape), 1)}]"
+            for name, view in self.plan.results.items()
+        ]
+
+    def signature(self) -> str:
+        return f"int {self.name}({', '.join(self.parameters())})"
+
+
+def export_c(
+    network: Layer,
+    input: Sequence[Tensor],
+    loss: Loss | None = None,
+    target: Tensor | None = None,
+    name: str = "network",
+    ram: int | None = None,
+) -> CFiles:
+    """A network as C: one function that predicts and, with a loss, one that trains.
+
+    Args:
+        network: its weights, as they are, are the ones in the file.
+        input: a batch of the size that a training step takes; predictions are of one row.
+        loss, target: for a training step; default none, and the weights are constants then.
+        name: what every name in C begins with.
+        ram: bytes of static memory allowed; default any.
+
+    Raises:
+        NotNative: an operation cannot be written as C; says which, of which layer.
+        NotRecordable: the network's step is not a straight line.
+        ValueError: the name is none in C, or more memory is needed than allowed; says how much.
+    """
+    if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
+        raise ValueError(f"name: expected letters, digits and underscores, got {name!r}")
+    functions = [_prediction(network, [each[:1] for each in input], name)]
+    if loss is not None and target is not None:
+        functions.append(_training(network, loss, input, target, name))
+    return _Exporter(network, functions, name, ram).files()
+
+
+def _prediction(network: Layer, input: Sequence[Tensor], name: str) -> _Function:
+    line = record_prediction(network, input)
+    plan = plan_line(line, line.recording.results)
+    return _Function(f"{name}_predict", line, plan, Writer(plan, None), "Predicts for one row.")
+
+
+def _training(
+    network: Layer, loss: Loss, input: Sequence[Tensor], target: Tensor, name: str
+) -> _Function:
+    line = record_training(network, loss, input, target)
+    plan = plan_line(line, ["loss"])
+    rows = len(target)
+    about = f"Takes one training step on {rows} rows; gives the loss before it."
+    function = _Function(f"{name}_train_step", line, plan, Writer(plan, None), about)
+    for counter, parameters in line.counters.items():
+        if counter in plan.scalars():
+            function.counters[counter] = parameters[0].updates
+    return function
+
+
+class _Exporter:
+    """Puts the functions of one network together: they share weights and memory."""
+
+    def __init__(
+        self, network: Layer, functions: list[_Function], name: str, ram: int | None
+    ) -> None:
+        self.network = network
+        self.functions = functions
+        self.name = name
+        self.trains = len(functions) > 1
+        self.arrays: list[str] = []
+        self.declared: list[str] = []
+        self.flash = 0
+        self.arena = max([function.plan.arena for function in functions] + [1])
+        self.ram = self.arena
+        self._names: dict[int, str] = {}
+        for function in reversed(functions):  # the training step first: it names rule states
+            self._name_arrays(function)
+        self.bodies = [self._body(function) for function in functions]
+        if self.draws:
+            self.ram += 16
+        self.ram += sum(8 for function in functions for _ in function.counters)
+        if ram is not None and self.ram > ram:
+            raise ValueError(
+                f"{name} needs {self.ram} bytes of RAM, and {ram} are allowed; a smaller batch "
+                "or a prediction without training needs less"
+            )
+
+    @property
+    def draws(self) -> bool:
+        """Whether some function draws random numbers."""
+        return any(function.writer.draws for function in self.functions)
+
+    def _name_arrays(self, function: _Function) -> None:
+        """Weights and states under the names of the network, constants under the plan's."""
+        plan, writer, outside = function.plan, function.writer, function.line.recording.outside
+        memory = PlanMemory(plan, outside)
+        memory.make_constants()
+        for number, storage in plan.storages.items():
+            if storage.kind == ARGUMENT:
+                view = next(v for v in plan.arguments.values() if v.storage == number)
+                if plan.writes_to(view):
+                    raise ValueError(f"{function.name} writes to its {storage.name}")
+            elif storage.kind == OUTSIDE:
+                address = outside[number].untyped_storage().data_ptr()
+                if address not in self._names:
+                    self._names[address] = f"{self.name}_{writer.names[number]}"
+                    dtype = writer.types[number]
+                    tensor = _whole(outside, number, storage.size // dtype.itemsize, dtype)
+                    self._add_array(self._names[address], tensor, constant=not self.trains)
+                writer.names[number] = self._names[address]
+            elif storage.kind == CONSTANT and number not in writer.numbers:
+                name = f"{function.name}_{writer.names[number]}"
+                dtype = writer.types[number]
+                self._add_array(name, memory.blocks[number].view(dtype), constant=True)
+                writer.names[number] = name
+
+    def _add_array(self, name: str, tensor: Tensor, constant: bool) -> None:
+        size = tensor.numel() * tensor.element_size()
+        self.flash += size
+        self.ram += 0 if constant else size
+        words = [_number(each, tensor.dtype) for each in tensor.tolist()]
+        lines = [", ".join(words[at : at + 6]) for at in range(0, len(words), 6)]
+        kind = f"{'const ' if constant else ''}{C_TYPES[tensor.dtype]}"
+        self.arrays.append(
+            f"{kind} {name}[{len(words)}] = {{\n    " + ",\n    ".join(lines) + "\n};\n"
+        )
+        self.declared.append(f"extern {kind} {name}[{len(words)}];")
+
+    def _body(self, function: _Function) -> str:
+        writer, plan = function.writer, function.plan
+        for counter in function.counters:
+            writer.line(f"const double {counter} = {function.name}_{counter} += 1;")
+        write_body(writer)
+        for name, view in plan.results.items():
+            target = Window(name, view.shape, contiguous_strides(view.shape), 0, view.dtype)
+            write_copy(writer, writer.window(view), target)
+        writer.line("return 0;")
+        first = []
+        if RATE in plan.scalars():
+            first.append(f"    const double {RATE} = learning_rate;")
+        if writer.draws:
+            first.append(f"    const uint64_t key = {self.name}_seed, step = {self.name}_draws++;")
+        used = writer.used_declarations()
+        if any("(arena" in each for each in used):
+            first.append(f"    char *const arena = {self.name}_memory.bytes;")
+        static = [
+            f"static double {function.name}_{counter} = {value:.1f};"
+            for counter, value in function.counters.items()
+        ]
+        lines = [*static, f"{function.signature()} {{", *first, *used, *writer.lines, "}\n"]
+        return "\n".join(lines)
+
+    def files(self) -> CFiles:
+        text = "\n".join(
+            [
+                self._title("c"),
+                f'#include "{self.name}.h"\n\n#include <math.h>\n',
+                "/* The weights and what the update rule remembers. */\n" if self.trains else "",
+                *self.arrays,
+                "/* Where intermediate values stand; they share it in turn. */",
+                f"static union {{\n    double alignment;\n    int64_t words;\n"
+                f"    char bytes[{self.arena}];\n}} {self.name}_memory;\n",
+                *([f"uint64_t {self.name}_seed = 1;"] if self.draws else []),
+                *([f"static uint64_t {self.name}_draws = 0;\n"] if self.draws else []),
+                self._support(),
+                *self.bodies,
+            ]
+        )
+        return CFiles(self.name, text, self._header(), self.flash, self.ram)
+
+    def _support(self) -> str:
+        """The helpers that the bodies use."""
+        texts = [support("portable.h"), support("choices.h")]
+        if self.draws:
+            texts.append(support("randomness.h"))
+        return "\n".join(texts)
+
+    def _title(self, suffix: str) -> str:
+        layers = [
+            f"     {path or 'network'}: {layer!r}"
+            for path, layer in self.network.layers_by_path()
+            if not layer.children()
+        ]
+        parts = [
+            f"/* {self.name}.{suffix}: a neural network, written by Backhand. C99.",
+            "",
+            *layers,
+            "",
+            f"   Weights and constants: {self.flash} bytes.",
+            f"   Static memory that is written to: {self.ram} bytes, of which intermediate values "
+            f"take {self.arena}.\n   The stack holds scalars only. Nothing is allocated.",
+            "*/",
+        ]
+        return "\n".join(parts).replace("**/", "* */")
+
+    def _header(self) -> str:
+        guard = f"{self.name.upper()}_H"
+        size = f"#define {self.name.upper()}_RAM {self.ram}"
+        functions = [
+            f"/* {each.about}\n   Returns 0; else the number of the operation that met an index "
+            f"out of range. */\n{each.signature()};\n"
+            for each in self.functions
+        ]
+        seed = [f"/* Set it for other random numbers. */\nextern uint64_t {self.name}_seed;\n"]
+        return "\n".join(
+            [
+                self._title("h"),
+                f"#ifndef {guard}\n#define {guard}\n",
+                "#include <stdbool.h>\n#include <stdint.h>\n",
+                f"/* Bytes of static memory that is written to. */\n{size}\n",
+                *functions,
+                "/* The weights, to save or to load. */",
+                *self.declared,
+                "",
+                *(seed if self.draws else []),
+                "#endif\n",
+            ]
+        )
+
+
+def _whole(outside: Mapping[int, Tensor], number: int, elements: int, dtype: torch.dtype) -> Tensor:
+    return outside[number].view(dtype).as_strided((elements,), (1,), 0)
+
+
+def _number(value: float, dtype: torch.dtype) -> str:
+    if dtype is torch.float32:
+        text = f"{torch.tensor(value, dtype=dtype).numpy()!s}f"
+    else:
+        text = repr(value) if dtype.is_floating_point else str(int(value))
+    if "inf" in text or "nan" in text:
+        return {"i": "INFINITY", "-": "-INFINITY", "n": "NAN"}[text[0]]
+    return text
