@@ -24,7 +24,7 @@ bench: .venv/bench.stamp
 	$(BIN)/python benchmarks/run.py
 
 # The pictures that the README shows, made again.
-pictures: .venv/cli.stamp
+pictures: .venv/dev.stamp
 	$(BIN)/python docs/pictures.py
 
 .venv/bin/pip:
