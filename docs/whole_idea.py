@@ -96,6 +96,7 @@ def disc(points):
 
 
 def main():
+    """Train on the disc; print and return the accuracy on points it has not seen."""
     torch.manual_seed(0)
     (inputs, targets), (test_inputs, test_targets) = disc(1000), disc(10_000)
     network = Sequential([FullyConnected(2, 25), Tanh(), FullyConnected(25, 1), Tanh()])
