@@ -67,7 +67,8 @@ int main(void) {
             printf("epoch %d: loss %.4f\n", epoch + 1, (double)total / (POINTS / BATCH));
         }
     }
-    printf("after: %.1f %% of new points right\n", (draw_points(), 100.0 * (double)share_right()));
+    draw_points();
+    printf("after: %.1f %% of new points right\n", 100.0 * (double)share_right());
 
     for (int step = 0; step < 50; step++) {
         if (online_sensor_train_step(reading, class, 0.1, loss) != 0) return 1;

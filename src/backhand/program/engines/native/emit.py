@@ -256,7 +256,7 @@ def _entry(
         gathers.append(
             f"            for (int64_t i = 0; i < {rows}; i++)\n"
             f"                memcpy(memory[{at}] + i * {row}, "
-            f"data[{number}] + order[step * {rows} + i] * {row}, {row});"
+            f"data[{number}] + order[turn * {rows} + i] * {row}, {row});"
         )
     passed = ["memory[0]", "memory[1]"]
     passed += [
@@ -264,23 +264,23 @@ def _entry(
         for at, number in enumerate(storages)
     ]
     passed += [
-        f"({C_TYPES[view.dtype]} *)(results[{number}] + step * {_size(view)})"
+        f"({C_TYPES[view.dtype]} *)(results[{number}] + turn * {_size(view)})"
         for number, view in enumerate(plan.results.values())
     ]
-    passed += [f"scalars[step * {len(scalars)} + {at}]" for at in range(len(scalars))]
-    passed += ["key", "(uint64_t)step"]
+    passed += [f"scalars[turn * {len(scalars)} + {at}]" for at in range(len(scalars))]
+    passed += ["key", "(uint64_t)turn"]
     arguments = ",\n            ".join(passed)
     return f"""int64_t {ENTRY}(
     char *const *memory, int64_t steps, const double *scalars, const int64_t *order,
     const char *const *data, char *const *results, uint64_t key, int64_t *fault) {{
     (void)scalars; (void)data; (void)results;
-    for (int64_t step = 0; step < steps; step++) {{
+    for (int64_t turn = 0; turn < steps; turn++) {{
         if (order) {{
 {chr(10).join(gathers)}
         }}
         *fault = {function}(
             {arguments});
-        if (*fault) return step;
+        if (*fault) return turn;
     }}
     return steps;
 }}
