@@ -101,8 +101,8 @@ class Layer:
         memory, expected = self._awaiting_backward
         if _shape(error) != expected:
             raise LayerError(
-                f"{self!r}.backward expected an error of its output's shape {expected}, "
-                f"got {_shape(error)}"
+                f"{self!r}.backward expected an error of its output's shape "
+                f"{_plain(expected)}, got {_plain(_shape(error))}"
             )
         self._awaiting_backward = None
         with settling():
@@ -207,7 +207,7 @@ class Layer:
 
     def expect_features(self, input: Tensor, features: int, like: Tensor) -> None:
         """Refuse an input whose last axis is not `features` long or whose dtype is not `like`'s."""
-        if input.dim() == 0 or input.shape[-1] != features:
+        if input.shape[-1:] != (features,):
             raise LayerError(
                 f"{self!r} expected input (batch, {features}), got {tuple(input.shape)}"
             )
@@ -235,7 +235,12 @@ def placed(problem: Exception, name: str, child: Layer) -> Exception:
 def _shape(value: Value) -> Shape:
     if isinstance(value, tuple):
         return tuple(_shape(each) for each in value)
-    return tuple(value.shape)
+    return value.shape
+
+
+def _plain(shape: Shape) -> Shape:
+    """The shape as it should print."""
+    return tuple(_plain(each) if isinstance(each, tuple) else each for each in shape)
 
 
 def _settled(value: Value) -> Any:

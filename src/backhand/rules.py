@@ -8,6 +8,7 @@ decoupled, adds weight_decay · value to the gradient, as in torch.optim.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import torch
@@ -58,6 +59,11 @@ def _check_not_negative(rule: UpdateRule, name: str, value: float) -> None:
         raise ValueError(f"{type(rule).__name__}: expected {name} of 0 or more, got {value}")
 
 
+@lru_cache(maxsize=64)
+def _ones(rows: int, dtype: torch.dtype, device: torch.device) -> Tensor:
+    return torch.ones(rows, dtype=dtype, device=device)
+
+
 @dataclass(frozen=True)
 class SGD(UpdateRule):
     """Stochastic gradient descent: value ← value - learning_rate · gradient.
@@ -100,7 +106,8 @@ class SGD(UpdateRule):
         # The sum as a product with ones: one call, and no gradient formed.
         if self.weight_decay:
             parameter.value.mul_(1 - learning_rate * self.weight_decay)
-        parameter.value.addmv_(error.t(), error.new_ones(len(error)), alpha=-learning_rate)
+        ones = _ones(len(error), error.dtype, error.device)
+        parameter.value.addmv_(error.t(), ones, alpha=-learning_rate)
 
 
 @dataclass(frozen=True)

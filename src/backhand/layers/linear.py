@@ -53,12 +53,13 @@ class FullyConnected(Layer):
         self, input: Float[Tensor, "*batch inputs"], training: bool
     ) -> tuple[Float[Tensor, "*batch outputs"], Float[Tensor, "*batch inputs"]]:
         weight = self.weight.value
-        self.expect_features(input, self.inputs, like=weight)
+        self.expect_features(input, self.inputs, weight)
+        rows = input if input.dim() == 2 else input.reshape(-1, self.inputs)
         if self.bias is None:
-            output = torch.mm(_rows(input), weight.t())
+            output = torch.mm(rows, weight.t())
         else:
-            output = torch.addmm(self.bias.value, _rows(input), weight.t())
-        return _unrow(output, input), input
+            output = torch.addmm(self.bias.value, rows, weight.t())
+        return (output if rows is input else _unrow(output, input)), input
 
     def propagate(
         self,
@@ -66,19 +67,16 @@ class FullyConnected(Layer):
         input: Float[Tensor, "*batch inputs"],
         learning_rate: float,
     ) -> Float[Tensor, "*batch inputs"]:
-        rows = _rows(error)
-        input_error = torch.mm(rows, self.weight.value)
-        self.weight.learn_product(rows.t(), _rows(input), learning_rate)
+        if input.dim() != 2:
+            rows = error.reshape(-1, self.outputs), input.reshape(-1, self.inputs)
+            return _unrow(self.propagate(*rows, learning_rate), input)
+        input_error = torch.mm(error, self.weight.value)
+        self.weight.learn_product(error.t(), input, learning_rate)
         if self.bias is not None:
-            self.bias.learn_sum(rows, learning_rate)
-        return _unrow(input_error, input)
-
-
-def _rows(tensor: Tensor) -> Tensor:
-    """All leading axes as one."""
-    return tensor if tensor.dim() == 2 else tensor.reshape(-1, tensor.shape[-1])
+            self.bias.learn_sum(error, learning_rate)
+        return input_error
 
 
 def _unrow(rows: Tensor, like: Tensor) -> Tensor:
     """The rows under the leading axes of `like` again."""
-    return rows if like.dim() == 2 else rows.reshape(*like.shape[:-1], rows.shape[-1])
+    return rows.reshape(*like.shape[:-1], rows.shape[-1])

@@ -161,14 +161,17 @@ def _record_twice(
     scalars: dict[str, float],
     named: dict[str, Tensor],
 ) -> Line:
-    """Record on the values given and on zeros; refuse the step where that differs."""
+    """Record on the values given and on zeros; refuse the step where that differs.
+
+    A difference is looked into once more, since what is cached at its first use is no fault.
+    """
     paths: dict[Layer, str] = {}
     for path, layer in network.layers_by_path():
         paths.setdefault(layer, path)
     parameters = list(network.parameters().values())
     zeros = {name: torch.zeros_like(each) for name, each in arguments.items()}
-    lines = []
-    for values, payload in ((arguments, math.nan), (zeros, math.inf)):
+
+    def record(values: dict[str, Tensor], payload: float) -> Line:
         recorder = Recorder(paths, scalars, payload)
         recorder.outermost = sys._getframe()
         views = {name: recorder.view(value) for name, value in values.items()}
@@ -176,11 +179,17 @@ def _record_twice(
         with _unchanged(parameters, recorder), recorder:
             results = run(recorder, *values.values())
         recorder.recording.results = {name: recorder.view(each) for name, each in results.items()}
-        lines.append(Line(recorder.recording, views, names))
-    _refuse_differences(*lines)
-    for view in lines[0].arguments.values():
-        lines[0].recording.outside.pop(view.storage)
-    return lines[0]
+        return Line(recorder.recording, views, names)
+
+    line, again = record(arguments, math.nan), record(zeros, math.inf)
+    try:
+        _refuse_differences(line, again)
+    except NotRecordable:  # perhaps something was kept from the first time on: a cached constant
+        line = record(arguments, math.nan)
+        _refuse_differences(line, again)
+    for view in line.arguments.values():
+        line.recording.outside.pop(view.storage)
+    return line
 
 
 def _refuse_differences(one: Line, other: Line) -> None:

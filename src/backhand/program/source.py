@@ -149,6 +149,7 @@ class _Writer:
         target = operation.target
         storage = self.plan.storages[target.storage]
         layer = f"{operation.path}: {operation.layer}" if operation.path else operation.layer
+        layer = " ".join(layer.split())
         shown = f"{storage.name} {target.shape}" if storage.kind == TEMPORARY else f"{target.shape}"
         return f"{shown}  {layer}".rstrip()
 

@@ -6,6 +6,8 @@ Bit for bit the plain step. Every view is made once; the function does nothing b
 from __future__ import annotations
 
 import linecache
+import traceback
+import weakref
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -46,7 +48,24 @@ class Replayed:
         self.text = source.text
         self.done = 0
         self._aligned = [plan.needs_alignment(view) for view in plan.arguments.values()]
-        self.run = _compiled(source, dict(self.namespace))
+        self._places = source.places
+        self._file = f"<{name} {id(self):x}>"
+        self._function = _compiled(source, self._file, dict(self.namespace))
+        weakref.finalize(self, linecache.cache.pop, self._file, None)
+
+    def run(self, *values: Any) -> Any:
+        """See Bound."""
+        try:
+            return self._function(*values)
+        except Exception as problem:
+            self._note_place(problem)
+            raise
+
+    def _note_place(self, problem: Exception) -> None:
+        """Say on an exception where in the network the line that raised it comes from."""
+        for frame in traceback.extract_tb(problem.__traceback__):
+            if frame.filename == self._file and self._places.get(frame.lineno or 0):
+                problem.add_note(f"in {self._places[frame.lineno or 0]}")
 
     def run_many(
         self, data: Sequence[Tensor], order: Tensor, scalars: Sequence[tuple[float, ...]]
@@ -78,9 +97,8 @@ def _batches(rows: Tensor, size: int, aligned: bool) -> Sequence[Tensor]:
     return batches
 
 
-def _compiled(source: Source, namespace: dict[str, Any]) -> Any:
+def _compiled(source: Source, file: str, namespace: dict[str, Any]) -> Any:
     """The text's function; a traceback through it shows its lines."""
-    file = f"<{source.function} {id(namespace):x}>"
     linecache.cache[file] = (len(source.text), None, source.text.splitlines(keepends=True), file)
     exec(compile(source.text, file, "exec"), namespace)
     return namespace[source.function]
