@@ -1,0 +1,23 @@
+"""`backhand cache`: the compiled steps that are kept."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+app = typer.Typer()
+
+
+@app.command()
+def cache(
+    clear: Annotated[bool, typer.Option("--clear", help="Remove all of them.")] = False,
+) -> None:
+    """Show the folder of compiled steps and what is in it, or clear it."""
+    from backhand.program.engines.native import cache as kept
+
+    if clear:
+        typer.echo(f"removed {kept.clear()} compiled steps from {kept.folder()}")
+        return
+    sizes = [path.stat().st_size for path in kept.libraries()]
+    typer.echo(f"{kept.folder()}: {len(sizes)} compiled steps, {sum(sizes):,} bytes")

@@ -1,0 +1,88 @@
+"""`backhand export`: a saved network as C."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from backhand.program.engines.native.export import CFiles
+
+app = typer.Typer()
+
+LOSSES = ("mse", "binary-cross-entropy", "cross-entropy")
+
+
+@app.command()
+def export(
+    network: Annotated[Path, typer.Argument(help="A network that Backhand saved.")],
+    c: Annotated[bool, typer.Option("--c", help="As C99; the only form there is.")] = False,
+    loss: Annotated[
+        str | None,
+        typer.Option(help=f"Write a training step too, with this loss: {', '.join(LOSSES)}."),
+    ] = None,
+    batch_size: Annotated[int, typer.Option(help="Rows of a training step.")] = 1,
+    name: Annotated[str | None, typer.Option(help="In C; default the file's.")] = None,
+    ram: Annotated[
+        str | None, typer.Option(help="Bytes of static memory allowed, as 32768 or 32k.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write to.")] = Path(),
+) -> None:
+    """Write a network as one C file and its header: to predict and, with --loss, to train."""
+    if not c:
+        raise ValueError("export: say --c for C99")
+    files = _export(network, loss, batch_size, name, _bytes(ram))
+    files.write(out)
+    typer.echo(
+        f"{out / files.name}.c, {out / files.name}.h: {files.flash:,} bytes of numbers, "
+        f"{files.ram:,} bytes of RAM"
+    )
+
+
+def _export(
+    file: Path, loss: str | None, batch_size: int, name: str | None, ram: int | None
+) -> CFiles:
+    import torch
+
+    from backhand.layers import FullyConnected
+    from backhand.losses import BinaryCrossEntropyLoss, CrossEntropyLoss, MSELoss
+    from backhand.networks import load
+    from backhand.program.engines.native import NotNative
+    from backhand.program.engines.native.export import export_c
+
+    if batch_size < 1:
+        raise ValueError(f"batch size: expected 1 or more, got {batch_size}")
+    network = load(file)
+    first = next((x for _, x in network.layers_by_path() if isinstance(x, FullyConnected)), None)
+    if first is None:
+        raise ValueError(f"{file}: no fully connected layer tells how many inputs it takes")
+    dtype = first.weight.value.dtype
+    inputs = torch.zeros(batch_size, first.inputs, dtype=dtype)
+    target = None
+    kinds = (MSELoss(), BinaryCrossEntropyLoss(), CrossEntropyLoss())
+    losses = dict(zip(LOSSES, kinds, strict=True))
+    if loss is not None:
+        if loss not in losses:
+            raise ValueError(f"loss: expected one of {', '.join(LOSSES)}, got {loss!r}")
+        target = torch.zeros_like(network.predict(inputs))
+        if loss == "cross-entropy":
+            target = target[..., 0].to(torch.int64)
+    chosen = None if loss is None else losses[loss]
+    c_name = name or re.sub(r"\W", "_", file.stem, flags=re.ASCII)
+    try:
+        return export_c(network, [inputs], chosen, target, name=c_name, ram=ram)
+    except NotNative as problem:
+        raise ValueError(f"{file}: {problem}") from None
+
+
+def _bytes(text: str | None) -> int | None:
+    """32768, 32k or 1M as a number of bytes."""
+    if text is None:
+        return None
+    match = re.fullmatch(r"(\d+)\s*([kKmM]?)[bB]?", text)
+    if match is None:
+        raise ValueError(f"ram: expected a number of bytes such as 32768 or 32k, got {text!r}")
+    return int(match[1]) * {"": 1, "k": 1024, "m": 1 << 20}[match[2].lower()]
