@@ -165,6 +165,7 @@ class _Exporter:
         plan, writer, outside = function.plan, function.writer, function.line.recording.outside
         memory = PlanMemory(plan, outside)
         memory.make_constants()
+        written = {view.storage for each in plan.operations for view in each.targets}
         for number, storage in plan.storages.items():
             if storage.kind == ARGUMENT:
                 view = next(v for v in plan.arguments.values() if v.storage == number)
@@ -176,7 +177,7 @@ class _Exporter:
                     self._names[address] = f"{self.name}_{writer.names[number]}"
                     dtype = writer.types[number]
                     tensor = _whole(outside, number, storage.size // dtype.itemsize, dtype)
-                    self._add_array(self._names[address], tensor, constant=not self.trains)
+                    self._add_array(self._names[address], tensor, number not in written)
                 writer.names[number] = self._names[address]
             elif storage.kind == CONSTANT and number not in writer.numbers:
                 name = f"{function.name}_{writer.names[number]}"
