@@ -33,7 +33,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     peers, missing = available(options.keras)
-    rounds, seconds = (3, 0.02) if options.quick else (15, 0.1)
+    rounds, seconds = (3, 0.01) if options.quick else (9, 0.03)
     pages = [heading(missing)]
     for batch in (1, 8, 32, 256):
         for adam in (False, True):
@@ -47,7 +47,7 @@ def main() -> None:
                 table(f"(a) One step of 2-25-25-1, batch {batch}, {rule}", times, 1e6, "µs")
             )
     calls = {name: call for peer in peers for name, call in peer.jobs().items()}
-    times = interleaved(calls, 1 if options.quick else 5, 0)
+    times = interleaved(calls, 1 if options.quick else 3, 0)
     pages.append(table("(b) The disc job: 60 epochs, batch 8, 7500 steps", times, 1e3, "ms"))
     for threads in (1, 2):
         torch.set_num_threads(threads)

@@ -25,13 +25,15 @@ def interleaved(
         repeats[name] = max(1, int(seconds / max(once, 1e-7)))
     times: dict[str, list[float]] = {name: [] for name in calls}
     names = list(calls)
+    gc.collect()
+    gc.disable()
     for _ in range(rounds):
         for name in names:
             call, count = calls[name], repeats[name]
-            gc.collect()
             begun = time.perf_counter()
             for _ in range(count):
                 call()
             times[name].append((time.perf_counter() - begun) / count)
         names.reverse()
+    gc.enable()
     return {name: statistics.median(values) for name, values in times.items()}
