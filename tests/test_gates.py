@@ -125,6 +125,51 @@ def test_a_backward_that_fails_leaves_nothing_held() -> None:
     assert torch.equal(network.layers[0].weight.value, before)
 
 
+class FailsWhenTold(bh.SGD):
+    """Learns, or fails, as it is told."""
+
+    failing = True
+
+    def update(self, parameter, gradient, learning_rate):
+        if type(self).failing:
+            raise ArithmeticError("told to")
+        super().update(parameter, gradient, learning_rate)
+
+    update_product = bh.UpdateRule.update_product
+    update_sum = bh.UpdateRule.update_sum
+
+
+@pytest.mark.parametrize("gate", [bh.Gate(max_norm=1.0), bh.Accumulation(1)], ids=["clip", "sum"])
+def test_a_rule_that_fails_as_the_gate_settles_leaves_nothing_held(gate, monkeypatch) -> None:
+    layer = bh.FullyConnected(3, 2).learn_with(FailsWhenTold()).gate_with(gate)
+    before = layer.weight.value.clone()
+    layer(torch.randn(4, 3))
+    with pytest.raises(ArithmeticError, match="told to"):
+        layer.backward(torch.ones(4, 2), 0.1)
+    monkeypatch.setattr(FailsWhenTold, "failing", False)
+    layer(torch.zeros(4, 3))
+    layer.backward(torch.zeros(4, 2), 0.1)
+    assert torch.equal(layer.weight.value, before)
+
+
+def test_a_conversion_keeps_the_micro_batches_summed_so_far() -> None:
+    layer = bh.FullyConnected(3, 2).gate_with(bh.Accumulation(every=2))
+    weight, input = layer.weight.value.double(), torch.randn(4, 3)
+    layer(input)
+    layer.backward(torch.ones(4, 2), 0.1)
+    layer.to(torch.float64)
+    layer(torch.zeros(4, 3, dtype=torch.float64))
+    layer.backward(torch.zeros(4, 2, dtype=torch.float64), 0.1)
+    expected = weight - 0.1 * (torch.ones(2, 4) @ input).double() / 2
+    assert close(layer.weight.value, expected, 1e-6)
+
+
+def test_gradients_carry_no_autograd_history_of_the_callers_tensors() -> None:
+    input, target = torch.randn(4, 3, requires_grad=True), torch.randn(4, 2, requires_grad=True)
+    found = bh.gradients(bh.FullyConnected(3, 2), bh.MSELoss(), input, target)
+    assert all(gradient.grad_fn is None for gradient in found.values())
+
+
 @pytest.mark.parametrize("network", NETWORKS)
 def test_gradients_are_autograds_and_change_nothing(network) -> None:
     ours = NETWORKS[network]().to(torch.float64).learn_with(bh.Adam())

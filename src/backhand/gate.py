@@ -143,7 +143,7 @@ class Gate:
         self._rates: dict[Parameter, float] = {}
 
     def admit(self, parameter: Parameter) -> None:
-        """Called when the gate is set before a parameter."""
+        """Called when the gate is set before a parameter, or the parameter is converted."""
 
     def tensors(self, parameter: Parameter) -> dict[str, Tensor]:
         """What the gate keeps of a parameter from one backward to the next, by name."""
@@ -211,7 +211,9 @@ class Accumulation(Gate):
         self._sums: dict[Parameter, Tensor] = {}
 
     def admit(self, parameter: Parameter) -> None:
-        self._sums[parameter] = torch.zeros_like(parameter.value)
+        known = self._sums.get(parameter)
+        value = parameter.value
+        self._sums[parameter] = torch.zeros_like(value) if known is None else known.to(value)
 
     def hold(self, parameter: Parameter, contribution: Contribution, learning_rate: float) -> None:
         total = self._sums[parameter]
@@ -287,11 +289,16 @@ def _settle(failed: bool) -> None:
     _under_way.learnt.clear()
     if _under_way.gates:
         gates, _under_way.gates = _under_way.gates, {}
-        for gate in gates:
+        try:
+            if not failed:
+                failed = True  # until all have settled: a rule may fail, too
+                for gate in gates:
+                    gate.settle()
+                failed = False
+        finally:
             if failed:
-                gate.drop()
-            else:
-                gate.settle()
+                for gate in gates:
+                    gate.drop()
 
 
 def learns_at_once(parameter: Parameter) -> bool:

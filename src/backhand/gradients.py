@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from backhand.gate import Reading, settling
-from backhand.layer import Layer, Value
+from backhand.layer import Layer, Value, settled
 from backhand.losses import Loss
 
 
@@ -32,9 +32,10 @@ def gradients(network: Layer, loss: Loss, input: Value, target: Tensor) -> dict[
     try:
         for parameter in parameters.values():
             parameter.gate = reading
-        prediction, memory = network.forward(input, True)
+        prediction, memory = network.forward(settled(input), True)
+        error = settled(loss.backward(prediction, target))
         with settling():
-            network.propagate(loss.backward(prediction, target), memory, 0.0)
+            network.propagate(error, memory, 0.0)
     finally:
         torch.random.set_rng_state(generator)
         for parameter, gate in zip(parameters.values(), gates, strict=True):

@@ -72,7 +72,7 @@ class Layer:
 
     def __call__(self, input: Value) -> Any:
         """The forward half of a training step: returns the output, keeps what backward needs."""
-        output, memory = self.forward(_settled(input), True)
+        output, memory = self.forward(settled(input), True)
         self.last_input = input
         self._awaiting_backward = (memory, _shape(output))
         return output
@@ -106,11 +106,11 @@ class Layer:
             )
         self._awaiting_backward = None
         with settling():
-            return self.propagate(_settled(error), memory, learning_rate)
+            return self.propagate(settled(error), memory, learning_rate)
 
     def predict(self, input: Value) -> Any:
         """Return the output as in use after training (no dropout, say); keep nothing."""
-        return self.forward(_settled(input), False)[0]
+        return self.forward(settled(input), False)[0]
 
     # The layers and parameters inside.
 
@@ -243,10 +243,10 @@ def _plain(shape: Shape) -> Shape:
     return tuple(_plain(each) if isinstance(each, tuple) else each for each in shape)
 
 
-def _settled(value: Value) -> Any:
+def settled(value: Value) -> Any:
     """The same values without autograd's history, contiguous and aligned."""
     if isinstance(value, tuple):
-        return tuple(_settled(each) for each in value)
+        return tuple(settled(each) for each in value)
     return aligned(value).detach()
 
 

@@ -81,6 +81,14 @@ def test_accuracy_of_classes() -> None:
     assert bh.accuracy()(prediction, torch.tensor([0, 1, 1])).item() == pytest.approx(2 / 3)
 
 
+@pytest.mark.parametrize(
+    "target", [torch.arange(3).unsqueeze(1), torch.arange(3.0)], ids=["a column", "floats"]
+)
+def test_accuracy_refuses_a_target_that_would_broadcast(target) -> None:
+    with pytest.raises(ValueError, match=r"class indices of shape \(3,\), got torch"):
+        bh.accuracy()(torch.eye(3), target)
+
+
 def test_early_stopping_restores_the_best_weights() -> None:
     one = network()
     history = bh.fit(
@@ -118,6 +126,42 @@ def test_a_bad_number_leaves_the_last_good_weights_and_states(record) -> None:
         assert torch.equal(one.value, other.value)
         assert torch.equal(one.state["velocity"], other.state["velocity"])
         assert one.updates == other.updates == 26
+
+
+@pytest.mark.parametrize("record", [True, False])
+def test_training_goes_on_after_a_bad_number_in_the_middle_of_an_accumulation(record) -> None:
+    one, other = (bh.FullyConnected(2, 1).gate_with(bh.Accumulation(every=4)) for _ in range(2))
+    with pytest.raises(bh.NonFiniteLoss):
+        bh.fit(one, LOSS, TRAIN, learning_rate=3e38, record=record)
+    for parameter, twin in zip(one.parameters().values(), other.parameters().values(), strict=True):
+        twin.value.copy_(parameter.value)
+    for network in (one, other):
+        bh.fit(network, LOSS, TRAIN, epochs=2, record=record)
+    assert torch.equal(one.weight.value, other.weight.value)
+
+
+@pytest.mark.parametrize("bad_from", [1, 3])
+def test_a_validation_loss_that_is_not_finite_is_an_error_and_leaves_the_best(bad_from) -> None:
+    class Scales(bh.MSELoss):
+        """Infinite where asked about the validation rows of a late epoch."""
+
+        def forward(self, prediction, target):
+            value = super().forward(prediction, target)
+            late = len(seen) + 1 >= bad_from and len(target) == 30
+            return value * math.inf if late else value
+
+    seen: list[float] = []
+    one = bh.FullyConnected(2, 1)
+    weights = [one.weight.value.clone()]
+
+    def after(epoch) -> None:
+        seen.append(epoch.measures["validation"]["loss"])
+        weights.append(one.weight.value.clone())
+
+    with pytest.raises(bh.NonFiniteLoss, match=rf"epoch {bad_from}: the validation loss"):
+        bh.fit(one, Scales(), TRAIN, epochs=5, validation=0.3, on_epoch=after)
+    best = 0 if not seen else seen.index(min(seen)) + 1
+    assert torch.equal(one.weight.value, weights[best])
 
 
 NAN = torch.tensor([[0.5, float("nan")]])

@@ -68,7 +68,8 @@ def fit(
     Raises:
         ValueError, TypeError: an argument or a value in the data is out of range.
         LayerError: the data do not fit the network; the layer is named.
-        NonFiniteLoss: a NaN or infinity came up; the last good epoch's weights are restored.
+        NonFiniteLoss: a NaN or infinity came up; the last good epoch's weights are restored (the
+            best epoch's, where it came up in the validation loss).
     """
     _check_arguments(epochs, batch_size, learning_rate, validation, patience)
     train = check_data(train, "train")

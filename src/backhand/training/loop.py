@@ -132,7 +132,16 @@ class Training:
         }
 
     def _remember_best(self, epoch: Epoch, history: History) -> None:
-        if self.best is not None and epoch.measures["validation"]["loss"] < self.best_loss:
-            self.best_loss = epoch.measures["validation"]["loss"]
+        if self.best is None:
+            return
+        loss = epoch.measures["validation"]["loss"]
+        if not math.isfinite(loss):
+            self.best.restore()
+            raise NonFiniteLoss(
+                f"epoch {epoch.number}: the validation loss is not a finite number; "
+                f"the weights are those of epoch {history.best_epoch or 0}"
+            )
+        if loss < self.best_loss:
+            self.best_loss = loss
             self.best.keep()
             history.best_epoch = epoch.number

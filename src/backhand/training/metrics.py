@@ -22,7 +22,8 @@ def accuracy(threshold: float = 0.5) -> Metric:
 
     With class indices as targets (batch,), the class is the largest of (batch, classes); with
     targets of the prediction's shape, 1 is predicted above the threshold (0.5 for
-    probabilities, 0 for logits) and a row is right where all its elements are.
+    probabilities, 0 for logits) and a row is right where all its elements are. Any other
+    target is refused with a ValueError: broadcasting would hide a mistake.
     """
 
     def measure(
@@ -30,8 +31,14 @@ def accuracy(threshold: float = 0.5) -> Metric:
     ) -> Float[Tensor, ""]:
         if target.shape == prediction.shape:
             right = ((prediction > threshold) == (target > 0.5)).reshape(len(target), -1).all(1)
-        else:
+        elif target.shape == prediction.shape[:-1] and not target.is_floating_point():
             right = prediction.argmax(-1) == target
+        else:
+            raise ValueError(
+                f"accuracy expected targets of the prediction's shape {tuple(prediction.shape)}, "
+                f"or class indices of shape {tuple(prediction.shape[:-1])}, "
+                f"got {target.dtype} of shape {tuple(target.shape)}"
+            )
         return right.double().mean()
 
     return measure

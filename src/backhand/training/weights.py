@@ -25,13 +25,16 @@ class Weights:
         self._updates = [each.updates for each in self._parameters]
 
     def restore(self) -> None:
-        """Give the network back what was kept, in place."""
+        """Give the network back what was kept, in place, and forget what its gates still hold."""
         kept = zip(self._parameters, self._values, self._states, self._updates, strict=True)
         for parameter, value, state, updates in kept:
             parameter.value.copy_(value)
             parameter.updates = updates
             for name, tensor in state.items():
                 parameter.state[name].copy_(tensor)
+        for gate in {each.gate for each in self._parameters}:
+            if gate is not None:
+                gate.drop()  # micro-batches summed at weights that are gone
 
 
 def all_finite(network: Layer) -> bool:
