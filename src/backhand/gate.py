@@ -266,23 +266,38 @@ class _UnderWay(threading.local):
         self.gates: dict[Gate, None] = {}
         self.learnt: set[Parameter] = set()
         self.sharing = Gate()
+        self.inference = torch.inference_mode()
 
 
 _under_way = _UnderWay()
 
 
 class settling:
-    """A backward: what gates hold inside it is settled when the outermost one ends."""
+    """A backward: what gates hold inside it is settled when the outermost one ends.
 
-    __slots__ = ()
+    Inside, autograd's bookkeeping is off (torch.inference_mode), unless `bookkeeping` keeps it.
+    """
+
+    __slots__ = ("_bookkeeping",)
+
+    def __init__(self, bookkeeping: bool = False) -> None:
+        self._bookkeeping = bookkeeping
 
     def __enter__(self) -> None:
-        _under_way.depth += 1
+        here = _under_way
+        if here.depth == 0 and not self._bookkeeping:
+            here.inference.__enter__()
+        here.depth += 1
 
     def __exit__(self, *problem: object) -> None:
-        _under_way.depth -= 1
-        if _under_way.depth == 0:
-            _settle(failed=problem[0] is not None)
+        here = _under_way
+        here.depth -= 1
+        if here.depth == 0:
+            try:
+                _settle(failed=problem[0] is not None)
+            finally:
+                if not self._bookkeeping:
+                    here.inference.__exit__(None, None, None)
 
 
 def _settle(failed: bool) -> None:

@@ -34,7 +34,7 @@ def gradients(network: Layer, loss: Loss, input: Value, target: Tensor) -> dict[
             parameter.gate = reading
         prediction, memory = network.forward(settled(input), True)
         error = settled(loss.backward(prediction, target))
-        with settling():
+        with settling(bookkeeping=True):
             network.propagate(error, memory, 0.0)
     finally:
         torch.random.set_rng_state(generator)

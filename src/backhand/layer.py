@@ -106,7 +106,8 @@ class Layer:
             )
         self._awaiting_backward = None
         with settling():
-            return self.propagate(settled(error), memory, learning_rate)
+            input_error = self.propagate(_aligned_all(error), memory, learning_rate)
+        return _ordinary(input_error)
 
     def predict(self, input: Value) -> Any:
         """Return the output as in use after training (no dropout, say); keep nothing."""
@@ -248,6 +249,19 @@ def settled(value: Value) -> Any:
     if isinstance(value, tuple):
         return tuple(settled(each) for each in value)
     return aligned(value).detach()
+
+
+def _aligned_all(value: Value) -> Any:
+    return aligned(value) if isinstance(value, Tensor) else tuple(map(aligned, value))
+
+
+def _ordinary(value: Any) -> Any:
+    """The same values in tensors that may be edited anywhere, not only in inference mode."""
+    if isinstance(value, tuple):
+        return tuple(_ordinary(each) for each in value)
+    if isinstance(value, Tensor) and value.is_inference() and not torch.is_inference_mode_enabled():
+        return value.clone()
+    return value
 
 
 def aligned(tensor: Tensor) -> Tensor:

@@ -37,6 +37,16 @@ class Parameter:
         """Whether one step uses it in several places: then one update, by the sum."""
         self.frozen = False
         self._progress: list[float] = [0]
+        self._turned: list[Tensor | None] = [None, None]
+
+    @property
+    def transposed(self) -> Tensor:
+        """The value's transpose: a view, made once for as long as the value is the same tensor."""
+        value, view = self._turned
+        if view is None or value is not self.value:
+            view = self.value.t()
+            self._turned[:] = self.value, view
+        return view
 
     @property
     def updates(self) -> float:

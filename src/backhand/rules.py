@@ -61,7 +61,8 @@ def _check_not_negative(rule: UpdateRule, name: str, value: float) -> None:
 
 @lru_cache(maxsize=64)
 def _ones(rows: int, dtype: torch.dtype, device: torch.device) -> Tensor:
-    return torch.ones(rows, dtype=dtype, device=device)
+    with torch.inference_mode(False):
+        return torch.ones(rows, dtype=dtype, device=device)
 
 
 @dataclass(frozen=True)

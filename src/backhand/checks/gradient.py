@@ -183,7 +183,7 @@ class _Check:
         )
         error = self._error(prediction)
         errors = list(error) if isinstance(error, tuple) else [error]
-        with settling():
+        with settling(bookkeeping=True):
             input_error = _unchanged(
                 "propagate", lambda: network.propagate(error, memory, 1.0), [*errors, *self.inputs]
             )

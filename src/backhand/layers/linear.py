@@ -56,9 +56,9 @@ class FullyConnected(Layer):
         self.expect_features(input, self.inputs, weight)
         rows = input if input.dim() == 2 else input.reshape(-1, self.inputs)
         if self.bias is None:
-            output = torch.mm(rows, weight.t())
+            output = torch.mm(rows, self.weight.transposed)
         else:
-            output = torch.addmm(self.bias.value, rows, weight.t())
+            output = torch.addmm(self.bias.value, rows, self.weight.transposed)
         return (output if rows is input else _unrow(output, input)), input
 
     def propagate(

@@ -17,7 +17,14 @@ from backhand.gate import Gate, settling
 from backhand.layer import Layer
 from backhand.losses import Loss
 from backhand.parameter import Parameter
-from backhand.program.record import NotRecordable, Recorder, Recording, View, map_nested
+from backhand.program.record import (
+    Call,
+    NotRecordable,
+    Recorder,
+    Recording,
+    View,
+    map_nested,
+)
 from backhand.program.scalars import Live
 
 RATE = "lr"
@@ -80,7 +87,7 @@ def record_training(network: Layer, loss: Loss, input: Sequence[Tensor], target:
         recorder.phase = "loss"
         value = loss.forward(prediction, target)
         recorder.phase = "backward"
-        with settling():
+        with settling(bookkeeping=True):
             error = loss.backward(prediction, target)
             network.propagate(error, memory, Live(RATE, recorder.payload))
             recorder.phase = "update"
@@ -193,7 +200,7 @@ def _record_twice(
 
 
 def _refuse_differences(one: Line, other: Line) -> None:
-    calls, again = one.recording.calls, other.recording.calls
+    calls, again = _at_work(one), _at_work(other)
     for call, same in zip(calls, again, strict=False):
         if call.essence() != same.essence():
             raise NotRecordable(
@@ -217,6 +224,11 @@ def _refuse_differences(one: Line, other: Line) -> None:
                 f"{user.where()} uses a tensor of shape {tuple(tensor.shape)} that no recorded "
                 "call made and that was not there before the step"
             )
+
+
+def _at_work(line: Line) -> list[Call]:
+    """The calls that do more than make a view, which may have been made before."""
+    return [call for call in line.recording.calls if call.writes or call.makes]
 
 
 def uses(call: Any, storage: int) -> bool:

@@ -232,7 +232,7 @@ class Recorder(TorchFunctionMode):
             return value
 
         run_args, run_kwargs = map_nested(real, args), map_nested(real, kwargs)
-        versions = [used._version for _, used in seen]
+        versions = [_version(used) for _, used in seen]
         given = [v for v in (*args, *kwargs.values()) if isinstance(v, torch.Generator)]
         for generator in given:
             self.generators.setdefault(generator, generator.get_state())
@@ -244,7 +244,7 @@ class Recorder(TorchFunctionMode):
         mutated = [
             value
             for (value, used), before in zip(seen, versions, strict=True)
-            if used._version != before
+            if _version(used) != before
         ]
         if stand_ins is not None:
             result = map_nested(stand_ins.back, result)
@@ -313,6 +313,11 @@ class Recorder(TorchFunctionMode):
 
     def _refuse(self, name: str, why: str) -> None:
         raise NotRecordable(f"{name} in {describe_place(*self._place()[:3])} {why}")
+
+
+def _version(tensor: Tensor) -> int:
+    """How often a tensor was written to; a tensor made in inference mode keeps no count."""
+    return 0 if tensor.is_inference() else tensor._version
 
 
 def _may_write(name: str, kwargs: Mapping[str, Any]) -> bool:

@@ -8,6 +8,7 @@ from backhand.layer import Layer
 from backhand.losses import Loss
 
 _OF_A_CALL = ("last_input", "_awaiting_backward")
+_OF_A_PARAMETER = ("_progress", "_turned")
 
 
 class Structure:
@@ -50,7 +51,7 @@ class Structure:
 def _copied(attributes: dict[str, Any]) -> dict[str, Any]:
     """A copy to compare with, lists of layers copied too; the step number goes on counting."""
     return {
-        name: list(value) if isinstance(value, list) and name != "_progress" else value
+        name: list(value) if isinstance(value, list) and name not in _OF_A_PARAMETER else value
         for name, value in attributes.items()
     }
 
