@@ -3,7 +3,6 @@
 import torch
 
 import backhand as bh
-from backhand.program.engines.native.export import export_c
 
 torch.manual_seed(0)
 
@@ -21,15 +20,11 @@ sensor = bh.Sequential(
     [bh.FullyConnected(16, 8), bh.ReLU(), bh.FullyConnected(8, 4)]
 )  # 16 readings, 4 classes
 
-trained = export_c(disc, [torch.zeros(8, 2)], bh.MSELoss(), torch.zeros(8, 1), name="disc")
-fixed = export_c(sensor, [torch.zeros(1, 16)], name="sensor")
-online = export_c(
-    sensor,
-    [torch.zeros(1, 16)],
-    bh.CrossEntropyLoss(),
-    torch.zeros(1, dtype=torch.int64),
-    name="online_sensor",
-)
-for network in (trained, fixed, online):
+lines = bh.Replay()  # records as well as the engine that compiles
+readings, label = torch.zeros(1, 16), torch.zeros(1, dtype=torch.int64)
+trained = bh.TrainingStep(disc, bh.MSELoss(), lines).record(torch.zeros(8, 2), torch.zeros(8, 1))
+fixed = bh.Prediction(sensor, lines).record(readings)
+online = bh.TrainingStep(sensor, bh.CrossEntropyLoss(), lines).record(readings, label)
+for network in (trained.to_c("disc"), fixed.to_c("sensor"), online.to_c("online_sensor")):
     network.write(".")
     print(f"{network.name}: {network.flash} bytes of numbers, {network.ram} bytes of RAM")

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from backhand.gate import Reading, settling
-from backhand.layer import Layer, Value, settled
+from backhand.layer import Layer
 from backhand.losses import Loss
+from backhand.values import Value, settled
 
 
-def gradients(network: Layer, loss: Loss, input: Value, target: Tensor) -> dict[str, Tensor]:
+def gradients(network: Layer, loss: Loss, input: Value, target: Value) -> dict[str, Tensor]:
     """The gradient of the loss by every parameter, of its shape, keyed by path. Changes nothing.
 
     Parameters that are frozen, or that the step does not use, have no entry. Gates the

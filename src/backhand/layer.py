@@ -6,22 +6,22 @@ the outermost backward settles.
 
 from __future__ import annotations
 
+import functools
 import inspect
 import math
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
 
 from backhand.gate import Gate, settling
-from backhand.parameter import ALIGNMENT, Parameter, lay_side_by_side
+from backhand.parameter import Parameter, lay_side_by_side
+from backhand.values import Shape, Value, aligned_all, ordinary, plain_shape, settled, shape_of
 
 if TYPE_CHECKING:
     from backhand.rules import UpdateRule
 
-Value: TypeAlias = Tensor | tuple[Tensor, ...]
-Shape: TypeAlias = tuple[Any, ...]
 SameLayer = TypeVar("SameLayer", bound="Layer")
 
 
@@ -74,7 +74,7 @@ class Layer:
         """The forward half of a training step: returns the output, keeps what backward needs."""
         output, memory = self.forward(settled(input), True)
         self.last_input = input
-        self._awaiting_backward = (memory, _shape(output))
+        self._awaiting_backward = (memory, shape_of(output))
         return output
 
     def backward(self, error: Value, learning_rate: float) -> Any:
@@ -99,15 +99,15 @@ class Layer:
             )
         check_learning_rate(learning_rate)
         memory, expected = self._awaiting_backward
-        if _shape(error) != expected:
+        if shape_of(error) != expected:
             raise LayerError(
                 f"{self!r}.backward expected an error of its output's shape "
-                f"{_plain(expected)}, got {_plain(_shape(error))}"
+                f"{plain_shape(expected)}, got {plain_shape(shape_of(error))}"
             )
         self._awaiting_backward = None
         with settling():
-            input_error = self.propagate(_aligned_all(error), memory, learning_rate)
-        return _ordinary(input_error)
+            input_error = self.propagate(aligned_all(error), memory, learning_rate)
+        return ordinary(input_error)
 
     def predict(self, input: Value) -> Any:
         """Return the output as in use after training (no dropout, say); keep nothing."""
@@ -180,7 +180,7 @@ class Layer:
 
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments, from attributes of the same names: for `save` and `repr`."""
-        names = list(inspect.signature(type(self)).parameters)
+        names = list(_constructor_of(self))
         missing = [name for name in names if not hasattr(self, name)]
         if missing:
             raise AttributeError(
@@ -190,7 +190,7 @@ class Layer:
         return {name: getattr(self, name) for name in names}
 
     def __repr__(self) -> str:
-        parameters = inspect.signature(type(self)).parameters
+        parameters = _constructor_of(self)
         try:
             settings = self.settings()
         except AttributeError:
@@ -216,6 +216,15 @@ class Layer:
             raise LayerError(f"{self!r} expected input of {like.dtype}, got {input.dtype}")
 
 
+def _constructor_of(layer: Layer) -> Mapping[str, inspect.Parameter]:
+    """The parameters of a layer's constructor, by name."""
+    kind: Any = type(layer)
+    return _signature(kind).parameters
+
+
+_signature = functools.cache(inspect.signature)
+
+
 def check_learning_rate(learning_rate: float) -> None:
     """Refuse a learning rate that is negative, infinite or not a number."""
     if not 0 <= learning_rate < math.inf:
@@ -231,45 +240,3 @@ def placed(problem: Exception, name: str, child: Layer) -> Exception:
     else:
         problem.add_note(f"in layer {name}: {child!r}")
     return problem
-
-
-def _shape(value: Value) -> Shape:
-    if isinstance(value, tuple):
-        return tuple(_shape(each) for each in value)
-    return value.shape
-
-
-def _plain(shape: Shape) -> Shape:
-    """The shape as it should print."""
-    return tuple(_plain(each) if isinstance(each, tuple) else each for each in shape)
-
-
-def settled(value: Value) -> Any:
-    """The same values without autograd's history, contiguous and aligned."""
-    if isinstance(value, tuple):
-        return tuple(settled(each) for each in value)
-    return aligned(value).detach()
-
-
-def _aligned_all(value: Value) -> Any:
-    return aligned(value) if isinstance(value, Tensor) else tuple(map(aligned, value))
-
-
-def _ordinary(value: Any) -> Any:
-    """The same values in tensors that may be edited anywhere, not only in inference mode."""
-    if isinstance(value, tuple):
-        return tuple(_ordinary(each) for each in value)
-    if isinstance(value, Tensor) and value.is_inference() and not torch.is_inference_mode_enabled():
-        return value.clone()
-    return value
-
-
-def aligned(tensor: Tensor) -> Tensor:
-    """The tensor, or a copy of it where it is not contiguous or its address is not aligned.
-
-    A matrix product may round differently for another address or other strides; so a step
-    depends on its values only.
-    """
-    if tensor.data_ptr() % ALIGNMENT or not tensor.is_contiguous():
-        return tensor.clone(memory_format=torch.contiguous_format)
-    return tensor

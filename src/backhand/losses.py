@@ -6,33 +6,38 @@ A loss is a pure function of (prediction, target). Its value is the mean over th
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Float, Int, Shaped
 from torch import Tensor
 
 
 class Loss:
-    """What every loss keeps. An author writes `forward` and `backward`."""
+    """What every loss keeps. An author writes `forward` and `backward`.
+
+    The target is a tensor, or a tuple of them where a loss takes more than one.
+    """
 
     def __call__(
-        self, prediction: Float[Tensor, "*batch outputs"], target: Shaped[Tensor, "..."]
+        self, prediction: Float[Tensor, "*batch outputs"], target: Any
     ) -> Float[Tensor, ""]:
         """The loss, a 0-dim tensor; the same as `forward`."""
         return self.forward(prediction, target)
 
     def forward(
-        self, prediction: Float[Tensor, "*batch outputs"], target: Shaped[Tensor, "..."]
+        self, prediction: Float[Tensor, "*batch outputs"], target: Any
     ) -> Float[Tensor, ""]:
         """The loss, a 0-dim tensor."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
     def backward(
-        self, prediction: Float[Tensor, "*batch outputs"], target: Shaped[Tensor, "..."]
+        self, prediction: Float[Tensor, "*batch outputs"], target: Any
     ) -> Float[Tensor, "*batch outputs"]:
         """The error dLoss/dPrediction, of the prediction's shape."""
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
-    def check_values(self, target: Shaped[Tensor, "..."], outputs: int) -> None:
+    def check_values(self, target: Any, outputs: int) -> None:
         """Refuse target values this loss cannot take: read once per data set, not each step.
 
         Args:

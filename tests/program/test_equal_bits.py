@@ -35,7 +35,7 @@ def plain_step(network, loss, input, target, rate):
 def assert_equal_steps(network, loss, inputs, targets, steps=100, sizes=(8, 5)) -> bh.TrainingStep:
     """Steps of different batches, rates and masks on the network, and plainly on its twin."""
     twin = copy.deepcopy(network)
-    step = bh.TrainingStep(network, loss)
+    step = bh.TrainingStep(network, loss, bh.Replay())
     for i in range(steps):
         rows = slice(i % 7, i % 7 + sizes[i % len(sizes)])
         rate = 0.05 + 0.01 * (i % 9)
@@ -44,7 +44,7 @@ def assert_equal_steps(network, loss, inputs, targets, steps=100, sizes=(8, 5)) 
         torch.manual_seed(i)
         assert torch.equal(value, plain_step(twin, loss, inputs[rows], targets[rows], rate))
     assert_same(network, twin)
-    prediction = bh.Prediction(network)
+    prediction = bh.Prediction(network, bh.Replay())
     for size in sizes:
         assert torch.equal(prediction(inputs[:size]), twin.predict(inputs[:size]))
     return step
@@ -133,7 +133,7 @@ class TwoInputs(bh.Layer):
 def test_a_tuple_of_inputs() -> None:
     network = TwoInputs()
     twin = copy.deepcopy(network)
-    step = bh.TrainingStep(network, bh.MSELoss())
+    step = bh.TrainingStep(network, bh.MSELoss(), bh.Replay())
     for _ in range(10):
         input, target = (torch.randn(5, 3), torch.randn(5, 4)), torch.randn(5, 2)
         value = step(input, target, 0.1)
@@ -149,7 +149,9 @@ def test_run_is_the_same_as_calls(gate) -> None:
     order = torch.randperm(ROWS)
     rates = [0.1 / (1 + i) for i in range(13)]
     torch.manual_seed(5)
-    losses = bh.TrainingStep(network, bh.MSELoss()).run(inputs, targets, order, rates, 5)
+    losses = bh.TrainingStep(network, bh.MSELoss(), bh.Replay()).run(
+        inputs, targets, order, rates, 5
+    )
     torch.manual_seed(5)
     expected = [
         plain_step(twin, bh.MSELoss(), inputs[rows], targets[rows], rate)
@@ -162,7 +164,15 @@ def test_run_is_the_same_as_calls(gate) -> None:
 def test_fit_records_and_gives_the_same_bits_as_plain_steps() -> None:
     networks = [small_disc_network(), small_disc_network()]
     histories = [
-        bh.fit(network, bh.MSELoss(), disc(203, 0), epochs=5, learning_rate=1.0, record=record)
+        bh.fit(
+            network,
+            bh.MSELoss(),
+            disc(203, 0),
+            epochs=5,
+            learning_rate=1.0,
+            record=record,
+            engine=bh.Replay(),
+        )
         for network, record in zip(networks, (True, False), strict=True)
     ]
     assert_same(*networks)

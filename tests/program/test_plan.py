@@ -114,7 +114,8 @@ def test_every_operation_serves_something_that_lasts(seed) -> None:
 
 
 def planned(network: bh.Layer, wanted: list[str], rows: int = 4) -> Plan:
-    line = record_training(network, bh.MSELoss(), [torch.randn(rows, 3)], torch.randn(rows, 2))
+    batch = [torch.randn(rows, 3)], [torch.randn(rows, 2)]
+    line = record_training(network, bh.MSELoss(), *batch)
     return plan_line(line, wanted)
 
 

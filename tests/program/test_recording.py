@@ -74,7 +74,7 @@ def test_refuses_what_is_no_straight_line_and_names_the_layer(name) -> None:
     network = network_with(forward_that(REFUSED[name]))
     before = copy.deepcopy(network)
     with pytest.raises(NotRecordable, match=r"1: Peculiar\(\)"):
-        bh.TrainingStep(network, bh.MSELoss())(*BATCH, 0.1)
+        bh.TrainingStep(network, bh.MSELoss(), bh.Replay())(*BATCH, 0.1)
     assert torch.equal(network.layers[0].weight.value, before.layers[0].weight.value)
 
 
@@ -82,7 +82,7 @@ def test_fit_trains_such_a_network_plainly_and_says_so_once() -> None:
     network = network_with(forward_that(REFUSED["item"]))
     twin = copy.deepcopy(network)
     with pytest.warns(UserWarning, match="runs plainly") as caught:
-        bh.fit(network, bh.MSELoss(), BATCH, epochs=3, batch_size=2)
+        bh.fit(network, bh.MSELoss(), BATCH, epochs=3, batch_size=2, engine=bh.Replay())
     assert len(caught) == 1
     bh.fit(twin, bh.MSELoss(), BATCH, epochs=3, batch_size=2, record=False)
     assert torch.equal(network.layers[0].weight.value, twin.layers[0].weight.value)
@@ -93,7 +93,7 @@ def test_changes_nothing() -> None:
     network.learn_with(bh.Adam()).gate_with(bh.Accumulation(2))
     before = copy.deepcopy(network)
     generator = torch.random.get_rng_state()
-    step = bh.TrainingStep(network, bh.MSELoss()).record(*BATCH)
+    step = bh.TrainingStep(network, bh.MSELoss(), bh.Replay()).record(*BATCH)
     assert torch.equal(generator, torch.random.get_rng_state())
     assert step.memory.total > 0
     pairs = zip(network.parameters().values(), before.parameters().values(), strict=True)
@@ -116,7 +116,9 @@ def test_holds_no_intermediate_value() -> None:
         kept.append(weakref.ref(output))
         return output
 
-    step = bh.TrainingStep(network_with(forward_that(remember)), bh.MSELoss()).record(*BATCH)
+    step = bh.TrainingStep(network_with(forward_that(remember)), bh.MSELoss(), bh.Replay()).record(
+        *BATCH
+    )
     gc.collect()
     assert step.memory.total > 0
     assert len(kept) == 2
@@ -189,7 +191,7 @@ def test_no_learning_rate_or_step_number_is_frozen_in_silence(name) -> None:
     rule = Scaled(EXPRESSIONS[name])
     network = bh.FullyConnected(3, 2).learn_with(rule)
     twin = copy.deepcopy(network)
-    step = bh.TrainingStep(network, bh.MSELoss())
+    step = bh.TrainingStep(network, bh.MSELoss(), bh.Replay())
     try:
         step.record(*BATCH)
     except (FrozenScalar, NotRecordable):
@@ -204,7 +206,7 @@ def test_no_learning_rate_or_step_number_is_frozen_in_silence(name) -> None:
 @pytest.mark.parametrize("name", list(EXPRESSIONS)[:15])
 def test_arithmetic_stays_live(name) -> None:
     network = bh.FullyConnected(3, 2).learn_with(Scaled(EXPRESSIONS[name]))
-    bh.TrainingStep(network, bh.MSELoss()).record(*BATCH)
+    bh.TrainingStep(network, bh.MSELoss(), bh.Replay()).record(*BATCH)
 
 
 CHANGES = {
@@ -224,7 +226,7 @@ CHANGES = {
 def test_notices_what_changes(name) -> None:
     network = bh.Sequential([bh.FullyConnected(3, 4), bh.Dropout(0.5), bh.FullyConnected(4, 2)])
     network.learn_with(bh.Adam())
-    step = bh.TrainingStep(network, bh.MSELoss())
+    step = bh.TrainingStep(network, bh.MSELoss(), bh.Replay())
     for _ in range(3):
         step(*BATCH, 0.1)
     CHANGES[name](network)
@@ -241,7 +243,7 @@ def test_notices_what_changes(name) -> None:
 
 def test_a_weight_edited_in_place_is_used_without_recording_again() -> None:
     network = bh.FullyConnected(3, 2)
-    step = bh.TrainingStep(network, bh.MSELoss())
+    step = bh.TrainingStep(network, bh.MSELoss(), bh.Replay())
     step(*BATCH, 0.1)
     program = step.latest
     network.weight.value.zero_()
@@ -254,7 +256,7 @@ def test_a_weight_edited_in_place_is_used_without_recording_again() -> None:
 
 
 def test_keeps_a_bounded_number_of_recordings() -> None:
-    step = bh.TrainingStep(bh.FullyConnected(3, 2), bh.MSELoss())
+    step = bh.TrainingStep(bh.FullyConnected(3, 2), bh.MSELoss(), bh.Replay())
     for rows in range(1, 30):
         step(torch.randn(rows, 3), torch.randn(rows, 2), 0.1)
     assert len(step._programs) == 16
@@ -264,7 +266,7 @@ def test_keeps_a_bounded_number_of_recordings() -> None:
 def test_a_bad_rate_is_refused_at_the_door(rate) -> None:
     network = bh.FullyConnected(3, 2)
     before = network.weight.value.clone()
-    step = bh.TrainingStep(network, bh.MSELoss())
+    step = bh.TrainingStep(network, bh.MSELoss(), bh.Replay())
     with pytest.raises(ValueError, match="learning rate"):
         step(*BATCH, rate)
     with pytest.raises(ValueError, match="learning rate"):
@@ -273,7 +275,7 @@ def test_a_bad_rate_is_refused_at_the_door(rate) -> None:
 
 
 def test_batches_that_do_not_fit_are_refused() -> None:
-    step = bh.TrainingStep(bh.FullyConnected(3, 2), bh.MSELoss())
+    step = bh.TrainingStep(bh.FullyConnected(3, 2), bh.MSELoss(), bh.Replay())
     with pytest.raises(bh.LayerError, match=r"expected input \(batch, 3\), got \(6, 4\)"):
         step(torch.randn(6, 4), BATCH[1], 0.1)
     with pytest.raises(bh.LayerError, match=r"torch.float64"):
@@ -287,7 +289,7 @@ def test_batches_that_do_not_fit_are_refused() -> None:
 
 
 def test_copies_and_pickles_record_for_themselves() -> None:
-    step = bh.TrainingStep(bh.FullyConnected(3, 2), bh.MSELoss())
+    step = bh.TrainingStep(bh.FullyConnected(3, 2), bh.MSELoss(), bh.Replay())
     step(*BATCH, 0.1)
     for other in (copy.deepcopy(step), pickle.loads(pickle.dumps(step))):
         assert torch.equal(other.network.weight.value, step.network.weight.value)
@@ -301,7 +303,7 @@ def test_two_threads_train_two_networks() -> None:
     twins = copy.deepcopy(networks)
 
     def train(network) -> None:
-        step = bh.TrainingStep(network, bh.MSELoss())
+        step = bh.TrainingStep(network, bh.MSELoss(), bh.Replay())
         for _ in range(50):
             step(*BATCH, 0.1)
 

@@ -25,7 +25,10 @@ INPUT, TARGET = torch.randn(8, 2), torch.randn(8, 1)
 
 def test_the_printed_text_gives_the_same_bits() -> None:
     one, other = network(), network()
-    ran, printed = bh.TrainingStep(one, bh.MSELoss()), bh.TrainingStep(other, bh.MSELoss())
+    ran, printed = (
+        bh.TrainingStep(one, bh.MSELoss(), bh.Replay()),
+        bh.TrainingStep(other, bh.MSELoss(), bh.Replay()),
+    )
     printed.record(INPUT, TARGET)
     names = printed.namespace
     exec(str(printed), names)
@@ -37,7 +40,7 @@ def test_the_printed_text_gives_the_same_bits() -> None:
 
 
 def test_names_come_from_the_network_and_shapes_stand_beside() -> None:
-    text = str(bh.TrainingStep(network(), bh.MSELoss()).record(INPUT, TARGET))
+    text = str(bh.TrainingStep(network(), bh.MSELoss(), bh.Replay()).record(INPUT, TARGET))
     parts = [line.strip() for line in text.splitlines() if line.strip().startswith("# ")]
     assert parts == ["# forward", "# loss", "# backward"]
     assert "weight_2_branch.addcdiv_(" in text
@@ -47,7 +50,7 @@ def test_names_come_from_the_network_and_shapes_stand_beside() -> None:
 
 def test_a_traceback_shows_the_line_and_names_the_layer() -> None:
     made = network()
-    step = bh.TrainingStep(made, bh.MSELoss())
+    step = bh.TrainingStep(made, bh.MSELoss(), bh.Replay())
     step(INPUT, TARGET, 0.1)
     try:
         step.latest.run([INPUT, TARGET[:5]], 0.1)  # past the check of shapes
@@ -59,7 +62,7 @@ def test_a_traceback_shows_the_line_and_names_the_layer() -> None:
 
 def test_memory_is_known_before_it_runs_and_adds_up() -> None:
     made = network()
-    step = bh.TrainingStep(made, bh.MSELoss())
+    step = bh.TrainingStep(made, bh.MSELoss(), bh.Replay())
     with pytest.raises(RuntimeError, match="recorded nothing yet"):
         step.memory  # noqa: B018
     memory = step.record(INPUT, TARGET).memory
@@ -78,7 +81,7 @@ def test_works_after_a_fork() -> None:
     code = """
         import os, torch, backhand as bh
         torch.set_num_threads(1)
-        step = bh.TrainingStep(bh.FullyConnected(2, 1), bh.MSELoss())
+        step = bh.TrainingStep(bh.FullyConnected(2, 1), bh.MSELoss(), bh.Replay())
         batch = torch.ones(4, 2), torch.zeros(4, 1)
         step(*batch, 0.1)
         child = os.fork()

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor
 
 from backhand.gate import Reading, settling
-from backhand.layer import Layer, Value
+from backhand.layer import Layer
 from backhand.losses import Loss
+from backhand.values import Value, tensors, together
 
 
 class GradientMismatch(AssertionError):
@@ -63,7 +64,7 @@ class GradientCheck:
 def gradient_check(
     subject: Layer | Loss,
     input: Value,
-    target: Tensor | None = None,
+    target: Value | None = None,
     *,
     loss: Loss | None = None,
     step: float = 1e-6,
@@ -102,7 +103,7 @@ class _Check:
         self,
         subject: Layer | Loss,
         input: Value,
-        target: Tensor | None,
+        target: Value | None,
         loss: Loss | None,
         seed: int,
     ) -> None:
@@ -114,9 +115,9 @@ class _Check:
             raise ValueError(f"gradient_check: {loss!r} needs a target")
         self.network = network
         self.loss = loss
-        self.inputs = [_double(each) for each in (input if isinstance(input, tuple) else (input,))]
+        self.inputs = [_double(each) for each in tensors(input)]
         self.tupled = isinstance(input, tuple)
-        self.target = None if target is None else _double(target)
+        self.target = None if target is None else together([_double(x) for x in tensors(target)])
         self.seed = seed
         self.directions: list[Tensor] = []
 
@@ -148,7 +149,7 @@ class _Check:
         if self.network is not None:
             prediction, _ = self.network.forward(prediction, True)
         if self.loss is not None:
-            return float(self.loss.forward(prediction, self.target))  # type: ignore[arg-type]
+            return float(self.loss.forward(prediction, self.target))
         outputs = prediction if isinstance(prediction, tuple) else (prediction,)
         weighed = zip(outputs, self.directions, strict=True)
         return float(sum((output * direction).sum() for output, direction in weighed))
@@ -169,7 +170,6 @@ class _Check:
         """What is differentiated by: a name, the values, and what backward says."""
         if self.network is None:
             assert self.loss is not None
-            assert self.target is not None
             return self._by_inputs(self.loss.backward(self.inputs[0], self.target))
         network = self.network
         parameters = network.parameters()
@@ -198,7 +198,6 @@ class _Check:
 
     def _error(self, prediction: Any) -> Any:
         if self.loss is not None:
-            assert self.target is not None
             return self.loss.backward(prediction, self.target)
         generator = torch.Generator().manual_seed(self.seed)
         outputs = prediction if isinstance(prediction, tuple) else (prediction,)

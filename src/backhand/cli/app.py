@@ -7,6 +7,9 @@ from typing import Annotated
 
 import typer
 
+from backhand.cli.cache import cache
+from backhand.cli.export import export
+
 app = typer.Typer(
     name="backhand",
     help="Neural networks whose every backward pass is written by hand.",
@@ -102,6 +105,10 @@ def predict(
     from backhand.cli.predict import predict_points
 
     predict_points(network, points)
+
+
+app.command()(cache)
+app.command()(export)
 
 
 def _sizes(text: str) -> tuple[int, ...]:

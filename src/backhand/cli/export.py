@@ -10,13 +10,11 @@ import typer
 
 if TYPE_CHECKING:
     from backhand.program.engines.native.export import CFiles
-
-app = typer.Typer()
+    from backhand.values import Value
 
 LOSSES = ("mse", "binary-cross-entropy", "cross-entropy")
 
 
-@app.command()
 def export(
     network: Annotated[Path, typer.Argument(help="A network that Backhand saved.")],
     c: Annotated[bool, typer.Option("--c", help="As C99; the only form there is.")] = False,
@@ -61,19 +59,18 @@ def _export(
         raise ValueError(f"{file}: no fully connected layer tells how many inputs it takes")
     dtype = first.weight.value.dtype
     inputs = torch.zeros(batch_size, first.inputs, dtype=dtype)
-    target = None
+    target: Value = ()
     kinds = (MSELoss(), BinaryCrossEntropyLoss(), CrossEntropyLoss())
     losses = dict(zip(LOSSES, kinds, strict=True))
     if loss is not None:
         if loss not in losses:
             raise ValueError(f"loss: expected one of {', '.join(LOSSES)}, got {loss!r}")
-        target = torch.zeros_like(network.predict(inputs))
-        if loss == "cross-entropy":
-            target = target[..., 0].to(torch.int64)
+        like = torch.zeros_like(network.predict(inputs))
+        target = like[..., 0].to(torch.int64) if loss == "cross-entropy" else like
     chosen = None if loss is None else losses[loss]
     c_name = name or re.sub(r"\W", "_", file.stem, flags=re.ASCII)
     try:
-        return export_c(network, [inputs], chosen, target, name=c_name, ram=ram)
+        return export_c(network, inputs, chosen, target, name=c_name, ram=ram)
     except NotNative as problem:
         raise ValueError(f"{file}: {problem}") from None
 

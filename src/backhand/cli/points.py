@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import gc
 import tempfile
-import time
 from pathlib import Path
 
 import torch
@@ -18,11 +18,12 @@ from rich.progress import (
 from rich.table import Table
 
 from backhand.cli.claims import claims, compared
+from backhand.cli.interruption import Interruption
 from backhand.cli.report import Outcome, write_report
 from backhand.data import read_labelled_points
 from backhand.experiments import XOR, Settings, Task, compare, train_seed, xor_settings
 from backhand.losses import MSELoss
-from backhand.program import TrainingStep
+from backhand.program import Replay, TrainingStep, choose
 from backhand.training import Epoch, History
 
 INTERRUPTED = 130
@@ -47,6 +48,7 @@ def run(
         _show_step(task, settings)
         return
     _check_writable(out)
+    gc.freeze()  # a collection would look at all of torch, and take longer than an epoch
     console = Console()
     outcome = _train(task, settings, seeds, console, Outcome(task, settings))
     if outcome.runs or outcome.unfinished is not None:
@@ -73,7 +75,6 @@ def _train(
 ) -> Outcome:
     """Train every seed; on Ctrl-C keep what there is."""
     epochs: list[Epoch] = []
-    began = time.perf_counter()
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -81,7 +82,7 @@ def _train(
         TimeElapsedColumn(),
         TextColumn("{task.fields[shown]}"),
     )
-    with Progress(*columns, console=console) as progress:
+    with Progress(*columns, console=console) as progress, Interruption() as interruption:
         bar = progress.add_task(f"{task.name}, epochs", total=seeds * settings.epochs, shown="")
 
         def on_epoch(epoch: Epoch) -> None:
@@ -89,29 +90,30 @@ def _train(
             test = epoch.measures["test"]
             shown = f"test accuracy {test['accuracy']:.1%}, loss {test['loss']:.4f}"
             progress.update(bar, advance=1, shown=shown)
+            interruption.check()
 
         try:
             for seed in range(seeds):
                 epochs.clear()
                 outcome.runs.append(train_seed(task, settings, seed, on_epoch))
-            outcome.seconds = time.perf_counter() - began
             progress.update(bar, shown="beside a perceptron, here and on XOR")
-            outcome.comparisons.append(compare(task, settings, outcome.runs))
+            outcome.comparisons.append(compare(task, settings, outcome.runs, interruption.check))
             if task.name != XOR.name:
                 easier = xor_settings(settings)
-                on_xor = [train_seed(XOR, easier, seed) for seed in range(seeds)]
-                outcome.comparisons.append(compare(XOR, easier, on_xor))
+                on_xor = [
+                    train_seed(XOR, easier, seed, interruption.check) for seed in range(seeds)
+                ]
+                outcome.comparisons.append(compare(XOR, easier, on_xor, interruption.check))
         except KeyboardInterrupt:
             outcome.interrupted = True
-            outcome.seconds = outcome.seconds or time.perf_counter() - began
             if len(outcome.runs) < seeds and epochs:
                 outcome.unfinished = (len(outcome.runs), History(list(epochs)))
     return outcome
 
 
 def _table(outcome: Outcome) -> Table:
-    title = f"{outcome.task.name}: {outcome.settings.describe()}, {len(outcome.runs)} seeds"
-    table = Table(title=f"{title}, trained in {outcome.seconds:.1f} s", title_justify="left")
+    title = f"{outcome.task.name}: {outcome.settings.describe()}, {outcome.timing()}"
+    table = Table(title=title, title_justify="left")
     for column in ("", "the report", "median", "worst", "best"):
         table.add_column(column, justify="left" if not column else "right")
     for claim in claims(outcome.task, outcome.runs):
@@ -126,7 +128,9 @@ def _show_step(task: Task, settings: Settings) -> None:
     """Print the recorded step and the memory it needs."""
     torch.manual_seed(0)
     data = task.train(settings, 0)
-    step = TrainingStep(settings.network(), MSELoss())
-    step.record(data.inputs[: settings.batch_size], data.targets[: settings.batch_size])
+    batch = data.inputs[: settings.batch_size], data.targets[: settings.batch_size]
+    step = TrainingStep(settings.network(), MSELoss(), Replay()).record(*batch)
+    chosen = choose(step.latest.plan)
     print(step)
     print(step.memory)
+    print(f"\nWithout --show-step, {chosen!r} runs it.")

@@ -7,6 +7,7 @@ import csv
 import platform
 import shlex
 import sys
+import time
 from dataclasses import asdict, dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -32,10 +33,18 @@ class Outcome:
     runs: list[Run] = field(default_factory=list)
     unfinished: tuple[int, History] | None = None
     comparisons: list[Comparison] = field(default_factory=list)
-    seconds: float = 0.0
+    plotting: float = 0.0
     interrupted: bool = False
     command: str = field(default_factory=lambda: shlex.join(["backhand", *sys.argv[1:]]))
     files: list[str] = field(default_factory=list)
+
+    def timing(self) -> str:
+        """How long training took, by what, and the plots."""
+        seconds = sum(run.seconds for run in self.runs)
+        engines = {repr(history.engine or "plain steps") for history in self.histories().values()}
+        drawn = f"; plots drawn in {self.plotting:.1f} s" if self.plotting else ""
+        by = " and ".join(sorted(engines))
+        return f"{len(self.runs)} seeds trained in {seconds:.2f} s by {by}{drawn}"
 
     def histories(self) -> dict[int, History]:
         """The history of every seed, the unfinished one's too."""
@@ -49,6 +58,7 @@ def write_report(outcome: Outcome, out: Path) -> None:
     """Write all files, each whole or not at all, and list them in `outcome.files`."""
     _write_history(outcome, out / "history.csv")
     outcome.files.append("history.csv")
+    began = time.perf_counter()
     histories = [run.history for run in outcome.runs] or list(outcome.histories().values())
     figures = {
         "losses.png": plots.curves(histories, "loss", "Mean squared error", log=True),
@@ -64,6 +74,7 @@ def write_report(outcome: Outcome, out: Path) -> None:
     for name, figure in figures.items():
         plots.write(figure, out / name)
         outcome.files.append(name)
+    outcome.plotting = time.perf_counter() - began
     page = _page(outcome, {name: out / name for name in figures})
     with written_whole(out / "report.html") as file:
         file.write(page)

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import torch
-from torch import Tensor
 
 from backhand.data.checked import Data
+from backhand.values import Value, row_count, rows_of
 
 
 def batches(
-    data: tuple[Tensor, Tensor], batch_size: int, generator: torch.Generator | None = None
+    data: tuple[Value, Value], batch_size: int, generator: torch.Generator | None = None
 ) -> Iterator[Data]:
     """The rows in batches: shuffled by the generator, or in order where none is given.
 
@@ -27,7 +27,8 @@ def batches(
         raise ValueError(f"batch_size: expected 1 row or more, got {batch_size}")
     inputs, targets = data
     if generator is not None:
-        order = torch.randperm(len(inputs), generator=generator)
-        inputs, targets = inputs[order], targets[order]
-    for start in range(0, len(inputs), batch_size):
-        yield Data(inputs[start : start + batch_size], targets[start : start + batch_size])
+        order = torch.randperm(row_count(inputs), generator=generator)
+        inputs, targets = rows_of(inputs, order), rows_of(targets, order)
+    for start in range(0, row_count(inputs), batch_size):
+        batch = slice(start, start + batch_size)
+        yield Data(rows_of(inputs, batch), rows_of(targets, batch))

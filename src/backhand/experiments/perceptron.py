@@ -9,7 +9,7 @@ from itertools import product
 import torch
 
 from backhand.data import Data
-from backhand.experiments.points import Run, Settings, Task
+from backhand.experiments.points import OnEpoch, Run, Settings, Task
 from backhand.layer import Layer
 from backhand.layers import FullyConnected, Sigmoid, Tanh
 from backhand.losses import BinaryCrossEntropyLoss, Loss, MSELoss
@@ -59,42 +59,54 @@ class Comparison:
     perceptron: Perceptron
 
 
-def compare(task: Task, settings: Settings, runs: Sequence[Run]) -> Comparison:
+def compare(
+    task: Task, settings: Settings, runs: Sequence[Run], on_epoch: OnEpoch = None
+) -> Comparison:
     """Trained networks beside a perceptron tuned and trained for the same seeds."""
     accuracies = tuple(run.fresh["accuracy"] for run in runs)
-    perceptron = tuned_perceptron(task, settings, [run.seed for run in runs])
+    perceptron = tuned_perceptron(task, settings, [run.seed for run in runs], on_epoch)
     return Comparison(task.name, accuracies, perceptron)
 
 
-def tuned_perceptron(task: Task, settings: Settings, seeds: Sequence[int]) -> Perceptron:
+def tuned_perceptron(
+    task: Task, settings: Settings, seeds: Sequence[int], on_epoch: OnEpoch = None
+) -> Perceptron:
     """Choose activation, loss and rate on held-out training points, then train for each seed.
 
     A fifth of the first seeds' training points is held out (all of them, where there are only
     the four of XOR). Epochs and batch size are the network's.
     """
 
+    def train(choice: str, rate: float, points: Data, measured: Data, seed: int) -> float:
+        return _train(choice, rate, points, measured, settings, seed, on_epoch)
+
     def score(choice: str, rate: float) -> float:
-        return sum(_score(choice, rate, task, settings, seed) for seed in seeds[:TUNED_ON])
+        held_out = ((seed, _hold_out(task.train(settings, seed))) for seed in seeds[:TUNED_ON])
+        return sum(train(choice, rate, *points, seed) for seed, points in held_out)
 
     best_choice, best_rate = max(product(CHOICES, RATES), key=lambda pair: score(*pair))
     accuracies = tuple(
-        _train(best_choice, best_rate, task.train(settings, seed), task.fresh(seed), settings, seed)
+        train(best_choice, best_rate, task.train(settings, seed), task.fresh(seed), seed)
         for seed in seeds
     )
     return Perceptron(best_choice, best_rate, accuracies)
 
 
-def _score(choice: str, rate: float, task: Task, settings: Settings, seed: int) -> float:
-    """The accuracy on the fifth of a seed's training points that was held out."""
-    data = task.train(settings, seed)
+def _hold_out(data: Data) -> tuple[Data, Data]:
+    """The points to train on, and the fifth of them that is held out."""
     held = len(data.inputs) // 5
-    tuning = Data(data.inputs[held:], data.targets[held:])
-    held_out = Data(data.inputs[:held], data.targets[:held]) if held else data
-    return _train(choice, rate, tuning, held_out, settings, seed)
+    training = Data(data.inputs[held:], data.targets[held:])
+    return training, Data(data.inputs[:held], data.targets[:held]) if held else data
 
 
 def _train(
-    choice: str, rate: float, train: Data, measured: Data, settings: Settings, seed: int
+    choice: str,
+    rate: float,
+    train: Data,
+    measured: Data,
+    settings: Settings,
+    seed: int,
+    on_epoch: OnEpoch,
 ) -> float:
     """The accuracy after training; 0 where the rate was too high to learn at all."""
     activation, loss, threshold = CHOICES[choice]
@@ -109,6 +121,7 @@ def _train(
             epochs=settings.epochs,
             batch_size=settings.batch_size,
             learning_rate=cosine(rate),
+            on_epoch=on_epoch,
             seed=seed,
         )
     except ArithmeticError:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
+from typing import TypeAlias
 
 import torch
 
@@ -22,6 +24,8 @@ ACTIVATIONS = {
     "tanh": (Tanh, XavierUniform(gain=5.0)),
 }
 """Activations by name, each with the initializer that suits it here."""
+
+OnEpoch: TypeAlias = Callable[[Epoch], object] | None
 
 FRESH = 100_000
 """Points that a trained network is measured on beside its test points."""
@@ -134,6 +138,7 @@ class Run:
         history: with train and test loss and accuracy, epoch by epoch.
         train, test, fresh: {"loss", "accuracy"} at the end.
         converged: the epoch of convergence.
+        seconds: that training took, with what was measured after every epoch.
     """
 
     seed: int
@@ -143,16 +148,16 @@ class Run:
     test: dict[str, float]
     fresh: dict[str, float] = field(repr=False)
     converged: int
+    seconds: float
 
 
-def train_seed(
-    task: Task, settings: Settings, seed: int, on_epoch: Callable[[Epoch], None] | None = None
-) -> Run:
+def train_seed(task: Task, settings: Settings, seed: int, on_epoch: OnEpoch = None) -> Run:
     """Train a network from one seed by stochastic gradient descent on the mean squared error."""
     torch.manual_seed(seed)
     network = settings.network()
     loss, metrics = MSELoss(), {"accuracy": accuracy()}
     train, test = task.train(settings, seed), task.test(seed)
+    began = time.perf_counter()
     history = fit(
         network,
         loss,
@@ -166,6 +171,7 @@ def train_seed(
         on_epoch=on_epoch,
         seed=seed,
     )
+    seconds = time.perf_counter() - began
 
     def measured(data: Data) -> dict[str, float]:
         return evaluate(network, loss, data, metrics)
@@ -178,6 +184,7 @@ def train_seed(
         test=measured(test),
         fresh=measured(task.fresh(seed)),
         converged=convergence(history),
+        seconds=seconds,
     )
 
 

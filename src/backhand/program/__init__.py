@@ -1,6 +1,9 @@
 """Programs: a step recorded once, planned, and run by an engine."""
 
 from backhand.program.engines import Bound, Engine, Replay
+from backhand.program.engines.choice import choose
+from backhand.program.engines.native import CannotCompile, Native, NotNative
+from backhand.program.in_place import PredictionInPlace, TrainingStepInPlace
 from backhand.program.memory import Memory
 from backhand.program.plan import Plan
 from backhand.program.record import NotRecordable
@@ -9,13 +12,19 @@ from backhand.program.step import Prediction, TrainingStep
 
 __all__ = [
     "Bound",
+    "CannotCompile",
     "Engine",
     "FrozenScalar",
     "Live",
     "Memory",
+    "Native",
+    "NotNative",
     "NotRecordable",
     "Plan",
     "Prediction",
+    "PredictionInPlace",
     "Replay",
     "TrainingStep",
+    "TrainingStepInPlace",
+    "choose",
 ]

@@ -26,6 +26,7 @@ from backhand.program.record import (
     map_nested,
 )
 from backhand.program.scalars import Live
+from backhand.values import together
 
 RATE = "lr"
 STEP = "t"
@@ -54,7 +55,7 @@ def record_prediction(network: Layer, input: Sequence[Tensor]) -> Line:
     """Record `network.predict` for inputs of these shapes and dtypes."""
 
     def run(recorder: Recorder, *input: Tensor) -> dict[str, Tensor]:
-        output, _ = network.forward(_together(input), False)
+        output, _ = network.forward(together(input), False)
         outputs = output if isinstance(output, tuple) else (output,)
         return dict(zip(_numbered("prediction", outputs), outputs, strict=True))
 
@@ -62,7 +63,9 @@ def record_prediction(network: Layer, input: Sequence[Tensor]) -> Line:
     return _record_twice(network, run, arguments, {}, _named(network))
 
 
-def record_training(network: Layer, loss: Loss, input: Sequence[Tensor], target: Tensor) -> Line:
+def record_training(
+    network: Layer, loss: Loss, input: Sequence[Tensor], target: Sequence[Tensor]
+) -> Line:
     """Record a step: forward, the loss, its error, backward, and what the gates settle.
 
     Changes nothing: no weight, no state, no gate, no step number, no generator.
@@ -75,6 +78,7 @@ def record_training(network: Layer, loss: Loss, input: Sequence[Tensor], target:
     parameters = list(network.parameters().values())
     counters = _counters(parameters)
     learning: list[Parameter] = []
+    inputs = len(input)
 
     def run(recorder: Recorder, *batch: Tensor) -> dict[str, Tensor]:
         nonlocal learning
@@ -82,30 +86,27 @@ def record_training(network: Layer, loss: Loss, input: Sequence[Tensor], target:
         for name, counted in counters.items():
             for parameter in counted:
                 before[parameter] = parameter.updates = Live(("-", name, 1), recorder.payload)
-        *input, target = batch
-        prediction, memory = network.forward(_together(input), True)
+        input, targets = batch[:inputs], together(batch[inputs:])
+        prediction, memory = network.forward(together(input), True)
         recorder.phase = "loss"
-        value = loss.forward(prediction, target)
+        value = loss.forward(prediction, targets)
         recorder.phase = "backward"
         with settling(bookkeeping=True):
-            error = loss.backward(prediction, target)
+            error = loss.backward(prediction, targets)
             network.propagate(error, memory, Live(RATE, recorder.payload))
             recorder.phase = "update"
         learning = [each for each in parameters if each.updates is not before[each]]
         return {"loss": value}
 
     scalars = {RATE: 0.1} | {name: 1.0 + counted[0].updates for name, counted in counters.items()}
-    arguments = dict(zip(_numbered("input", input), input, strict=True)) | {"target": target}
+    names = [*_numbered("input", input), *_numbered("target", target)]
+    arguments = dict(zip(names, [*input, *target], strict=True))
     line = _record_twice(network, run, arguments, scalars, _named(network))
     line.learning = learning
     line.counters = {
         name: [each for each in counted if each in learning] for name, counted in counters.items()
     }
     return line
-
-
-def _together(values: Sequence[Tensor]) -> Any:
-    return values[0] if len(values) == 1 else tuple(values)
 
 
 def _numbered(name: str, values: Sequence[Tensor]) -> list[str]:

@@ -158,6 +158,7 @@ class Recorder(TorchFunctionMode):
         self.generators: dict[torch.Generator, Tensor] = {}
         """The generators that calls were given, and their states before."""
         self._paths = paths
+        self._reprs: dict[Layer, str] = {}
         self._owners = {
             parameter: (layer, f"{path}.{name}")
             for layer, path in paths.items()
@@ -307,9 +308,16 @@ class Recorder(TorchFunctionMode):
             elif isinstance(owner, Parameter) and owner in self._owners:
                 owner, parameter = self._owners[owner]
             if isinstance(owner, Layer) and owner in self._paths:
-                return phase, self._paths[owner], repr(owner), parameter
+                return phase, self._paths[owner], self._shown(owner), parameter
             frame = frame.f_back
         return phase, "", "", parameter
+
+    def _shown(self, layer: Layer) -> str:
+        """The layer as it prints, written once."""
+        shown = self._reprs.get(layer)
+        if shown is None:
+            shown = self._reprs[layer] = repr(layer)
+        return shown
 
     def _refuse(self, name: str, why: str) -> None:
         raise NotRecordable(f"{name} in {describe_place(*self._place()[:3])} {why}")

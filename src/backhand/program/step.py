@@ -5,92 +5,27 @@ from __future__ import annotations
 import math
 from collections import OrderedDict
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Float, Int64, Shaped
+from jaxtyping import Float, Int64
 from torch import Tensor
 
-from backhand.layer import Layer, Value, aligned, check_learning_rate
+from backhand.layer import Layer, check_learning_rate
 from backhand.losses import Loss
-from backhand.parameter import Parameter
-from backhand.program.engines import Engine, Replay
-from backhand.program.line import Line, record_prediction, record_training
-from backhand.program.memory import Memory, memory_of
-from backhand.program.plan import Plan
-from backhand.program.planning import plan_line
+from backhand.program.engines import Engine
+from backhand.program.in_place import PredictionInPlace, TrainingStepInPlace
+from backhand.program.line import record_prediction, record_training
+from backhand.program.memory import Memory
+from backhand.program.program import Program
 from backhand.program.structure import Structure
+from backhand.values import Value, row_count, rows_of, tensors
+
+if TYPE_CHECKING:
+    from backhand.program.engines.native.export import CFiles
 
 KEPT = 16
 """How many recordings (for different shapes and dtypes) a step keeps; the oldest goes first."""
-
-
-class Program:
-    """One recording for one shape: its plan, and the function an engine made of it.
-
-    Attributes:
-        plan: what is done.
-        memory: the bytes it needs.
-        bound: the plan made ready to run.
-        learning: the parameters it updates, once a run.
-    """
-
-    def __init__(
-        self, network: Layer, line: Line, results: Sequence[str], engine: Engine, name: str
-    ) -> None:
-        self.plan: Plan = plan_line(line, results)
-        self.memory: Memory = memory_of(network, self.plan)
-        self.bound = engine.bind(self.plan, line.recording.outside, name)
-        self.learning: list[Parameter] = line.learning
-        gates = (each.gate for each in network.parameters().values())
-        self.gates = {gate for gate in gates if gate is not None and gate.accumulates}
-        self._groups = [line.counters.get(scalar) for scalar in self.bound.scalars]
-        self._counted = [group for group in self._groups if group]
-        self._copied = any(self.plan.writes_to(view) for view in self.plan.arguments.values())
-        self._inference = torch.inference_mode()
-
-    def counts_agree(self) -> bool:
-        """Whether the parameters that share a step number still do."""
-        for group in self._counted:
-            first = group[0].updates
-            for each in group:
-                if each.updates != first:
-                    return False
-        return True
-
-    def scalars(self, learning_rate: float, ahead: int = 0) -> tuple[float, ...]:
-        """The live scalars' values, for the step that comes after `ahead` others."""
-        return tuple(
-            learning_rate if group is None else group[0].updates + 1 + ahead
-            for group in self._groups
-        )
-
-    def run(self, batch: Sequence[Tensor], learning_rate: float) -> Any:
-        """One run on one batch."""
-        if self._copied:
-            batch = [each.clone() for each in batch]
-        with self._inference:
-            results = self.bound.run(*map(aligned, batch), *self.scalars(learning_rate))
-        self.count(1)
-        return results
-
-    def run_many(
-        self, data: Sequence[Tensor], order: Tensor, learning_rates: Sequence[float]
-    ) -> Tensor | None:
-        """One run for each rate, each on the next batch of rows in `order`; their losses."""
-        scalars = [self.scalars(rate, ahead) for ahead, rate in enumerate(learning_rates)]
-        try:
-            with self._inference:
-                return self.bound.run_many(data, order, scalars)
-        finally:
-            self.count(self.bound.done)
-
-    def count(self, steps: int) -> None:
-        """Count the updates that the runs made."""
-        for parameter in self.learning:
-            parameter.updates += steps
-        for gate in self.gates:
-            gate.advance()
 
 
 class _Recorded:
@@ -99,7 +34,7 @@ class _Recorded:
     def __init__(self, network: Layer, loss: Loss | None, engine: Engine | None) -> None:
         self.network = network
         self.loss = loss
-        self.engine: Engine = engine or Replay()
+        self._asked_for = engine
         self._forget()
 
     def _forget(self) -> None:
@@ -107,26 +42,53 @@ class _Recorded:
         self._structure: Structure | None = None
         self._latest: Program | None = None
 
-    def _program(self, batch: Sequence[Tensor]) -> Program:
+    def _program(self, input: list[Tensor], target: list[Tensor]) -> Program:
         """The program for batches of these shapes and dtypes; recorded where there is none."""
+        batch = [*input, *target]
         structure = self._structure
         if structure is None or not structure.still_holds():
             self._forget()
             structure = self._structure = Structure(self.network, self.loss)
-        key = (*[(each.shape, each.dtype) for each in batch], *structure.phases())
+        shapes = [(each.shape, each.dtype) for each in batch]
+        key = (len(target), *shapes, *structure.phases())
         program = self._programs.get(key)
         if program is None or not program.counts_agree():
             for each in batch:
                 if each.device.type != "cpu":
                     raise ValueError(f"{self!r} runs on the CPU, got a batch on {each.device}")
-            program = self._programs[key] = self._record([_own(each) for each in batch])
+            program = self._programs[key] = self._record(
+                [_own(each) for each in input], [_own(each) for each in target]
+            )
             if len(self._programs) > KEPT:
                 self._programs.popitem(last=False)
         self._latest = program
         return program
 
-    def _record(self, batch: list[Tensor]) -> Program:
+    def _record(self, input: list[Tensor], target: list[Tensor]) -> Program:
         raise NotImplementedError
+
+    def _program_and_structure(
+        self, input: list[Tensor], target: list[Tensor]
+    ) -> tuple[Program, Structure]:
+        program = self._program(input, target)
+        assert self._structure is not None
+        return program, self._structure
+
+    def _to_c(self, name: str, ram: int | None) -> CFiles:
+        from backhand.program.engines.native.export import export_c
+
+        given = {
+            name: torch.zeros(view.shape, dtype=view.dtype)
+            for name, view in self.latest.plan.arguments.items()
+        }
+        inputs = tuple(each for name, each in given.items() if name.startswith("input"))
+        targets = tuple(each for name, each in given.items() if name.startswith("target"))
+        return export_c(self.network, inputs, self.loss, targets, name, ram)
+
+    @property
+    def engine(self) -> Engine | None:
+        """What runs the program recorded last; before that, what was asked for."""
+        return self._asked_for if self._latest is None else self._latest.engine
 
     @property
     def latest(self) -> Program:
@@ -170,15 +132,16 @@ class _Recorded:
 class TrainingStep(_Recorded):
     """A training step of a network, recorded at the first call for a shape and run ever after.
 
-    The same weights, bit for bit, as `network(input)`, `loss.backward(…)` and
-    `network.backward(…)`. A weight edited in place is used as it is; whatever else changes in
-    the network (a layer, a weight replaced, a rule, a gate, a freeze) makes it record again.
-    Not for two threads at once. `print(step)` shows what runs; `step.memory` what it needs.
+    The same weights as `network(input)`, `loss.backward(…)` and `network.backward(…)`: bit for
+    bit with Replay(), to rounding with Native(). A weight edited in place is used as it is;
+    whatever else changes in the network (a layer, a weight replaced, a rule, a gate, a freeze)
+    makes it record again. Not for two threads at once. `print(step)` shows what runs; `step.memory`
+    what it needs.
 
     Args:
         network: any Layer whose step is a straight line of tensor calls.
         loss: a Loss.
-        engine: what runs the plan; default Replay().
+        engine: what runs the plan; default the one that suits its size (see `choose`).
         losses: whether calls and runs return the loss's value, which costs its computation;
             default True.
 
@@ -195,18 +158,19 @@ class TrainingStep(_Recorded):
         self.losses = losses
 
     def __call__(
-        self, input: Value, target: Shaped[Tensor, "..."], learning_rate: float
+        self, input: Value, target: Value, learning_rate: float
     ) -> Float[Tensor, ""] | None:
         """One step on one batch; returns the loss before it, where losses are asked for."""
         check_learning_rate(learning_rate)
-        batch = [*_tensors(input), target]
-        loss: Tensor | None = self._program(batch).run(batch, learning_rate)
+        inputs, targets = tensors(input), tensors(target)
+        program = self._program(inputs, targets)
+        loss: Tensor | None = program.run([*inputs, *targets], learning_rate)
         return loss
 
     def run(
         self,
         inputs: Value,
-        targets: Shaped[Tensor, "rows ..."],
+        targets: Value,
         order: Int64[Tensor, " used"],
         learning_rates: Sequence[float],
         batch_size: int | None = None,
@@ -230,32 +194,48 @@ class TrainingStep(_Recorded):
         size = _batch_size(len(order), len(learning_rates), batch_size)
         for rate in learning_rates:
             check_learning_rate(rate)
-        data = [*_tensors(inputs), targets]
+        data = [*tensors(inputs), *tensors(targets)]
         whole = len(order) // size
         losses: list[Tensor | None] = []
         if whole and not self._accumulates():
             rows = order[: whole * size]
-            program = self._program([each[rows[:size]] for each in data])
+            program = self._program(
+                tensors(rows_of(inputs, rows[:size])), tensors(rows_of(targets, rows[:size]))
+            )
             losses.append(program.run_many(data, rows, learning_rates[:whole]))
         else:
             whole = 0
         for at in range(whole, len(learning_rates)):
             rows, rate = order[at * size : (at + 1) * size], learning_rates[at]
-            batch = [each[rows] for each in data]
-            loss = self._program(batch).run(batch, rate)
+            loss = self(rows_of(inputs, rows), rows_of(targets, rows), rate)
             losses.append(None if loss is None else loss.reshape(1))
         return torch.cat([each for each in losses if each is not None]) if self.losses else None
 
-    def record(self, input: Value, target: Shaped[Tensor, "..."]) -> TrainingStep:
+    def record(self, input: Value, target: Value) -> TrainingStep:
         """Record for batches of this shape, where that has not been done; runs nothing."""
-        self._program([*_tensors(input), target])
+        self._program(tensors(input), tensors(target))
         return self
 
-    def _record(self, batch: list[Tensor]) -> Program:
+    def in_place(self, input: Value, target: Value) -> TrainingStepInPlace:
+        """A step on tensors that stay where they are, for this shape: see there.
+
+        Raises:
+            ValueError: a gate accumulates micro-batches.
+        """
+        return TrainingStepInPlace(self._program_and_structure, tensors(input), tensors(target))
+
+    def to_c(self, name: str = "network", ram: int | None = None) -> CFiles:
+        """The network as C99: a function that predicts one row, and one that takes this step.
+
+        Of the batch size recorded last. See Prediction.to_c.
+        """
+        return self._to_c(name, ram)
+
+    def _record(self, input: list[Tensor], target: list[Tensor]) -> Program:
         assert self.loss is not None
-        line = record_training(self.network, self.loss, batch[:-1], batch[-1])
+        line = record_training(self.network, self.loss, input, target)
         results = ["loss"] if self.losses else []
-        return Program(self.network, line, results, self.engine, "training_step")
+        return Program(self.network, line, results, self._asked_for, "training_step")
 
     def _accumulates(self) -> bool:
         gates = (each.gate for each in self.network.parameters().values())
@@ -265,11 +245,12 @@ class TrainingStep(_Recorded):
 class Prediction(_Recorded):
     """`network.predict`, recorded at the first call for a shape and run ever after.
 
-    Bit for bit the plain prediction; see TrainingStep for what makes it record again.
+    The plain prediction, bit for bit with Replay(), to rounding with Native(); see TrainingStep
+    for what makes it record again.
 
     Args:
         network: any Layer whose forward is a straight line of tensor calls.
-        engine: what runs the plan; default Replay().
+        engine: what runs the plan; default the one that suits its size (see `choose`).
     """
 
     def __init__(self, network: Layer, engine: Engine | None = None) -> None:
@@ -277,21 +258,63 @@ class Prediction(_Recorded):
 
     def __call__(self, input: Value) -> Any:
         """The network's prediction for one batch, in a tensor of its own."""
-        batch = _tensors(input)
-        return self._program(batch).run(batch, math.nan)
+        batch = tensors(input)
+        return self._program(batch, []).run(batch, math.nan)
+
+    def run(self, inputs: Value, batch_size: int = 256) -> Any:
+        """The prediction for every row of a data set, batch by batch in one call.
+
+        One program serves data sets of any size: the last batch is filled up with the last row.
+
+        Args:
+            inputs: at least one row.
+            batch_size: rows predicted together; default 256, or all where there are fewer.
+
+        Raises:
+            ValueError: no rows, or the network predicts more than one tensor.
+        """
+        rows = row_count(inputs)
+        if rows == 0 or batch_size < 1:
+            raise ValueError(f"run: expected rows and a batch size, got {rows} and {batch_size}")
+        size = min(rows, batch_size)
+        steps = -(-rows // size)
+        order = torch.arange(steps * size).clamp_(max=rows - 1)
+        program = self._program(tensors(rows_of(inputs, order[:size])), [])
+        if len(program.plan.results) != 1:
+            raise ValueError(f"run: expected one prediction, got {list(program.plan.results)}")
+        found = program.run_many(tensors(inputs), order, [math.nan] * steps)
+        assert found is not None
+        return found.flatten(0, 1)[:rows]
 
     def record(self, input: Value) -> Prediction:
         """Record for batches of this shape, where that has not been done; runs nothing."""
-        self._program(_tensors(input))
+        self._program(tensors(input), [])
         return self
 
-    def _record(self, batch: list[Tensor]) -> Program:
-        line = record_prediction(self.network, batch)
-        return Program(self.network, line, list(line.recording.results), self.engine, "prediction")
+    def in_place(self, input: Value) -> PredictionInPlace:
+        """A prediction on tensors that stay where they are, for this shape: see there."""
+        return PredictionInPlace(self._program_and_structure, tensors(input), [])
 
+    def to_c(self, name: str = "network", ram: int | None = None) -> CFiles:
+        """The network, with the weights it has, as C99: a function that predicts one row.
 
-def _tensors(value: Value) -> list[Tensor]:
-    return list(value) if isinstance(value, tuple) else [value]
+        One file and its header, no allocation, no library but math.h: `.write(folder)`.
+
+        Args:
+            name: what every name in C begins with.
+            ram: bytes of static memory allowed; default any.
+
+        Raises:
+            RuntimeError: nothing has been recorded yet; call it or its record() first.
+            NotNative: an operation cannot be written as C; says which, of which layer.
+            ValueError: the name is none in C, or more memory is needed; says how much.
+        """
+        return self._to_c(name, ram)
+
+    def _record(self, input: list[Tensor], target: list[Tensor]) -> Program:
+        line = record_prediction(self.network, input)
+        results = list(line.recording.results)
+        return Program(self.network, line, results, self._asked_for, "prediction")
 
 
 def _own(tensor: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ import math
 from collections.abc import Callable, Mapping
 
 import torch
-from torch import Tensor
 
 from backhand.data import Data, check_data
 from backhand.layer import Layer
@@ -18,14 +17,15 @@ from backhand.training.metrics import Metric
 from backhand.training.schedules import Schedule, constant
 from backhand.training.steps import steps_for
 from backhand.training.threads import running_on, threads_for
+from backhand.values import Value, row_count, rows_of
 
 
 def fit(
     network: Layer,
     loss: Loss,
-    train: tuple[Tensor, Tensor],
+    train: tuple[Value, Value],
     *,
-    test: tuple[Tensor, Tensor] | None = None,
+    test: tuple[Value, Value] | None = None,
     epochs: int = 60,
     batch_size: int = 8,
     learning_rate: float | Schedule = 0.1,
@@ -33,7 +33,7 @@ def fit(
     patience: int | None = None,
     metrics: Mapping[str, Metric] | None = None,
     evaluate_train: bool = False,
-    on_epoch: Callable[[Epoch], None] | None = None,
+    on_epoch: Callable[[Epoch], object] | None = None,
     seed: int = 0,
     record: bool = True,
     engine: Engine | None = None,
@@ -47,7 +47,8 @@ def fit(
     Args:
         network: any Layer; its parameters learn by their own rules.
         loss: a Loss.
-        train: (inputs (rows, …), targets (rows, …)).
+        train: (inputs (rows, …), targets (rows, …)); tuples where the network or the loss takes
+            them.
         test: evaluated after every epoch, never used to choose anything.
         epochs: passes over the data; default 60.
         batch_size: rows in a batch; default 8; the last batch may have fewer.
@@ -59,9 +60,10 @@ def fit(
         evaluate_train: also evaluate the training rows after every epoch; default False.
         on_epoch: called after every epoch with what was measured.
         seed: of the shuffling and of the validation share; default 0.
-        record: record the step once and run the recording, which gives the same bits; a network
-            that cannot be recorded runs plainly, and a warning says so. Default True.
-        engine: what runs the recording; default the one that suits the size.
+        record: record the step once and run the recording; a network that cannot be recorded
+            runs plainly, and a warning says so. Default True.
+        engine: what runs the recording: Replay() gives the plain step's bits, Native() agrees
+            with it to rounding; default the one that suits the size (see `choose`).
         threads: for torch while training; default one for a small network, else torch's own
             number (see `threads_for`). Set back afterwards.
 
@@ -110,7 +112,7 @@ def _check_arguments(
 
 
 def _hold_out(sets: Sets, share: float, generator: torch.Generator) -> Sets:
-    rows = len(sets.train.inputs)
+    rows = row_count(sets.train.inputs)
     held = round(share * rows)
     if not 0 < held < rows:
         raise ValueError(
@@ -120,17 +122,18 @@ def _hold_out(sets: Sets, share: float, generator: torch.Generator) -> Sets:
     order = torch.randperm(rows, generator=generator)
     inputs, targets = sets.train
     return Sets(
-        Data(inputs[order[held:]], targets[order[held:]]),
-        Data(inputs[order[:held]], targets[order[:held]]),
+        Data(rows_of(inputs, order[held:]), rows_of(targets, order[held:])),
+        Data(rows_of(inputs, order[:held]), rows_of(targets, order[:held])),
         sets.test,
     )
 
 
 def _check_targets(network: Layer, loss: Loss, data: Data, name: str) -> None:
     """Predict one row: a shape that does not fit is refused before anything is learnt."""
-    prediction = network.predict(data.inputs[:1])
+    row = slice(1)
+    prediction = network.predict(rows_of(data.inputs, row))
     try:
-        loss.forward(prediction, data.targets[:1])
+        loss.forward(prediction, rows_of(data.targets, row))
         loss.check_values(data.targets, prediction.shape[-1])
     except (ValueError, TypeError) as problem:
         raise type(problem)(f"{name} targets: {problem}") from None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from backhand.files import written_whole
+from backhand.program import Engine
 
 
 @dataclass(frozen=True)
@@ -52,10 +53,12 @@ class History:
         epochs: what was measured.
         best_epoch: the number of the epoch whose weights the network has now, where training
             stopped early or validated; None where they are the last epoch's.
+        engine: what ran the recorded steps; None where they ran plainly.
     """
 
     epochs: list[Epoch] = field(default_factory=list)
     best_epoch: int | None = None
+    engine: Engine | None = None
 
     def __len__(self) -> int:
         return len(self.epochs)

@@ -17,6 +17,7 @@ from backhand.training.metrics import Metric, evaluate
 from backhand.training.schedules import Schedule
 from backhand.training.steps import Steps
 from backhand.training.weights import Weights, all_finite
+from backhand.values import row_count
 
 
 class NonFiniteLoss(ArithmeticError):
@@ -59,7 +60,7 @@ class Training:
         self.generator = generator
         self.epochs = epochs
         self.steps = steps
-        self.steps_per_epoch = math.ceil(len(sets.train.inputs) / batch_size)
+        self.steps_per_epoch = math.ceil(row_count(sets.train.inputs) / batch_size)
         self.good = Weights(network)
         self.best = Weights(network) if sets.validation is not None else None
         self.best_loss = math.inf
@@ -69,7 +70,7 @@ class Training:
         metrics: Mapping[str, Metric],
         evaluate_train: bool,
         patience: int | None,
-        on_epoch: Callable[[Epoch], None] | None,
+        on_epoch: Callable[[Epoch], object] | None,
     ) -> History:
         history = History()
         begun = time.perf_counter()
@@ -91,12 +92,13 @@ class Training:
                 break
         if self.best is not None:
             self.best.restore()
+        history.engine = self.steps.engine
         return history
 
     def _epoch(self, number: int) -> tuple[float, float]:
         """One pass over the data; returns the mean of the steps' losses, and the last rate."""
         rates = self._rates(number)
-        order = torch.randperm(len(self.sets.train.inputs), generator=self.generator)
+        order = torch.randperm(row_count(self.sets.train.inputs), generator=self.generator)
         losses = self.steps.run(*self.sets.train, order, rates, self.batch_size)
         assert losses is not None
         mean = float(losses.double().mean())
@@ -128,7 +130,8 @@ class Training:
         if not evaluate_train:
             del sets["train"]
         return {
-            name: evaluate(self.network, self.loss, data, metrics) for name, data in sets.items()
+            name: evaluate(self.network, self.loss, data, metrics, self.steps.predict)
+            for name, data in sets.items()
         }
 
     def _remember_best(self, epoch: Epoch, history: History) -> None:

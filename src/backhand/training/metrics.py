@@ -10,6 +10,7 @@ from torch import Tensor
 
 from backhand.layer import Layer
 from backhand.losses import Loss
+from backhand.values import Value, row_count, rows_of
 
 Metric: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
@@ -47,7 +48,7 @@ def accuracy(threshold: float = 0.5) -> Metric:
 def evaluate(
     network: Layer,
     loss: Loss,
-    data: tuple[Tensor, Tensor],
+    data: tuple[Value, Value],
     metrics: Mapping[str, Metric] | None = None,
     predict: Callable[[Tensor], Tensor] | None = None,
 ) -> dict[str, float]:
@@ -65,11 +66,12 @@ def evaluate(
     inputs, targets = data
     measures: dict[str, Metric] = {"loss": loss.forward, **(metrics or {})}
     totals = dict.fromkeys(measures, 0.0)
-    for rows in _slices(len(inputs)):
-        prediction, target = (predict or network.predict)(inputs[rows]), targets[rows]
+    for rows in _slices(row_count(inputs)):
+        prediction = (predict or network.predict)(rows_of(inputs, rows))
+        target = rows_of(targets, rows)
         for name, measure in measures.items():
-            totals[name] += float(measure(prediction, target)) * len(target)
-    return {name: total / len(inputs) for name, total in totals.items()}
+            totals[name] += float(measure(prediction, target)) * row_count(target)
+    return {name: total / row_count(inputs) for name, total in totals.items()}
 
 
 def _slices(rows: int) -> Iterator[slice]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
@@ -12,17 +12,29 @@ from torch import Tensor
 from backhand.data import Data
 from backhand.layer import Layer
 from backhand.losses import Loss
-from backhand.program import Engine, FrozenScalar, NotRecordable, TrainingStep
+from backhand.program import (
+    Engine,
+    FrozenScalar,
+    Native,
+    NotRecordable,
+    Prediction,
+    TrainingStep,
+)
+from backhand.values import Value, rows_of
 
 
 @runtime_checkable
 class Steps(Protocol):
     """Takes the steps of an epoch."""
 
+    @property
+    def engine(self) -> Engine | None:
+        """What runs recorded steps; None for plain ones."""
+
     def run(
         self,
-        inputs: Tensor,
-        targets: Tensor,
+        inputs: Value,
+        targets: Value,
         order: Tensor,
         learning_rates: Sequence[float],
         batch_size: int,
@@ -30,9 +42,15 @@ class Steps(Protocol):
         """One step for each rate on the next batch of rows in `order`; their losses (steps,)."""
         ...
 
+    def predict(self, inputs: Value) -> Any:
+        """What the network predicts for a data set, row by row."""
+        ...
+
 
 class PlainSteps:
     """Each step as a reader of the report would write it."""
+
+    engine = None
 
     def __init__(self, network: Layer, loss: Loss) -> None:
         self._network = network
@@ -40,8 +58,8 @@ class PlainSteps:
 
     def run(
         self,
-        inputs: Tensor,
-        targets: Tensor,
+        inputs: Value,
+        targets: Value,
         order: Tensor,
         learning_rates: Sequence[float],
         batch_size: int,
@@ -49,10 +67,49 @@ class PlainSteps:
         """See Steps."""
         losses = []
         for rows, rate in zip(torch.split(order, batch_size), learning_rates, strict=True):
-            prediction = self._network(inputs[rows])
-            losses.append(self._loss(prediction, targets[rows]))
-            self._network.backward(self._loss.backward(prediction, targets[rows]), rate)
+            prediction, target = self._network(rows_of(inputs, rows)), rows_of(targets, rows)
+            losses.append(self._loss(prediction, target))
+            self._network.backward(self._loss.backward(prediction, target), rate)
         return torch.stack(losses)
+
+    def predict(self, inputs: Value) -> Any:
+        """See Steps."""
+        return self._network.predict(inputs)
+
+
+class RecordedSteps:
+    """Steps recorded once, and predictions by the same engine."""
+
+    def __init__(self, step: TrainingStep) -> None:
+        self._step = step
+        self._prediction: Prediction | None = None
+        if isinstance(step.engine, Native):  # calls cost Replay no more than they cost the network
+            self._prediction = Prediction(step.network, step.engine)
+
+    @property
+    def engine(self) -> Engine | None:
+        """See Steps."""
+        return self._step.engine
+
+    def run(
+        self,
+        inputs: Value,
+        targets: Value,
+        order: Tensor,
+        learning_rates: Sequence[float],
+        batch_size: int,
+    ) -> Tensor | None:
+        """See Steps."""
+        return self._step.run(inputs, targets, order, learning_rates, batch_size)
+
+    def predict(self, inputs: Value) -> Any:
+        """See Steps."""
+        if self._prediction is not None:
+            try:
+                return self._prediction.run(inputs)
+            except NotRecordable:  # its forward does other things when not training
+                self._prediction = None
+        return self._step.network.predict(inputs)
 
 
 def steps_for(
@@ -64,9 +121,10 @@ def steps_for(
         UserWarning: the network cannot be recorded, and why.
     """
     if record:
-        step = TrainingStep(network, loss, engine)
+        step, batch = TrainingStep(network, loss, engine), slice(batch_size)
         try:
-            return step.record(train.inputs[:batch_size], train.targets[:batch_size])
+            step.record(rows_of(train.inputs, batch), rows_of(train.targets, batch))
+            return RecordedSteps(step)
         except (NotRecordable, FrozenScalar) as problem:
             warnings.warn(f"training runs plainly, unrecorded: {problem}", stacklevel=4)
     return PlainSteps(network, loss)

@@ -7,12 +7,11 @@ import torch
 from typer.testing import CliRunner
 
 import backhand as bh
-from backhand.cli.cache import app as cache_app
-from backhand.cli.export import app as export_app
+from backhand.cli import app
 from backhand.program.engines.native import Native, cache
 
 
-def run(app, *words: object):
+def run(*words: object):
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
@@ -25,16 +24,16 @@ def saved(tmp_path):
 
 def test_cache_shows_and_clears(tmp_path, monkeypatch) -> None:
     monkeypatch.setenv(cache.VARIABLE, str(tmp_path / "cache"))
-    assert run(cache_app).output == f"{tmp_path / 'cache'}: 0 compiled steps, 0 bytes\n"
+    assert run("cache").output == f"{tmp_path / 'cache'}: 0 compiled steps, 0 bytes\n"
     bh.Prediction(bh.Sequential([bh.Tanh()]), Native())(torch.zeros(1, 2))
-    assert ": 1 compiled steps, " in run(cache_app).output
-    assert run(cache_app, "--clear").output.startswith("removed 1 compiled steps from ")
-    assert ": 0 compiled steps, 0 bytes" in run(cache_app).output
+    assert ": 1 compiled steps, " in run("cache").output
+    assert run("cache", "--clear").output.startswith("removed 1 compiled steps from ")
+    assert ": 0 compiled steps, 0 bytes" in run("cache").output
 
 
 def test_export_writes_two_files(saved, tmp_path) -> None:
     out = tmp_path / "c"
-    done = run(export_app, saved, "--c", "--loss", "mse", "--batch-size", 4, "--out", out)
+    done = run("export", saved, "--c", "--loss", "mse", "--batch-size", 4, "--out", out)
     assert done.exit_code == 0, done.output
     assert sorted(path.name for path in out.iterdir()) == ["my_disc.c", "my_disc.h"]
     assert (
@@ -55,6 +54,6 @@ def test_export_writes_two_files(saved, tmp_path) -> None:
     ],
 )
 def test_what_cannot_be_exported_is_said(saved, words, message) -> None:
-    done = run(export_app, saved, *words)
+    done = run("export", saved, *words)
     assert isinstance(done.exception, ValueError)
     assert message in str(done.exception)

@@ -91,7 +91,7 @@ def test_c_takes_the_same_steps(name, rule, loss, gate, dtype, tmp_path) -> None
         for _ in range(6)
     ]
     before = {name: tensor.clone() for name, tensor in tensors_of(network).items()}
-    files = export_c(network, batches[0][:1], loss, batches[0][1], name="net")
+    files = export_c(network, batches[0][0], loss, batches[0][1], name="net")
     for path, tensor in tensors_of(network).items():
         assert torch.equal(tensor, before[path])
     found = run_in_c(files, batches, 0.05, tmp_path)
@@ -112,7 +112,7 @@ def test_training_goes_on_from_where_the_network_is(tmp_path) -> None:
     for _ in range(7):
         step(input, target, 0.05)
     twin = copy.deepcopy(network)
-    files = export_c(network, [input], bh.MSELoss(), target, name="net")
+    files = export_c(network, input, bh.MSELoss(), target, name="net")
     found = run_in_c(files, [(input, target)] * 2, 0.05, tmp_path)
     step = bh.TrainingStep(twin, bh.MSELoss())
     for at in (0, 5):
@@ -122,7 +122,7 @@ def test_training_goes_on_from_where_the_network_is(tmp_path) -> None:
 def test_dropout_is_exported_with_its_generator(tmp_path) -> None:
     network = bh.Sequential([bh.FullyConnected(3, 200, bias=False), bh.Dropout(0.5)])
     input, target = torch.randn(5, 3), torch.zeros(5, 200)
-    files = export_c(network, [input], bh.MSELoss(), target, name="net")
+    files = export_c(network, input, bh.MSELoss(), target, name="net")
     assert "extern uint64_t net_seed;" in files.header
     found = run_in_c(files, [(input, target)] * 3, 0.0, tmp_path)
     plain = float(bh.MSELoss()(network.predict(input), target))
@@ -132,7 +132,7 @@ def test_dropout_is_exported_with_its_generator(tmp_path) -> None:
 
 
 def test_prediction_alone_keeps_its_weights_constant() -> None:
-    files = export_c(NETWORKS["disc"](), [torch.zeros(1, 3)], name="net")
+    files = export_c(NETWORKS["disc"](), torch.zeros(1, 3), name="net")
     assert "const float net_weight_0[27] = {" in files.source
     assert "train_step" not in files.source
     assert files.ram < 200
@@ -141,16 +141,16 @@ def test_prediction_alone_keeps_its_weights_constant() -> None:
 
 def test_too_little_ram_says_how_much_is_needed() -> None:
     network, batch = NETWORKS["disc"](), torch.zeros(64, 3)
-    need = export_c(network, [batch], bh.MSELoss(), torch.zeros(64, 4)).ram
-    assert export_c(network, [batch], bh.MSELoss(), torch.zeros(64, 4), ram=need).ram == need
+    need = export_c(network, batch, bh.MSELoss(), torch.zeros(64, 4)).ram
+    assert export_c(network, batch, bh.MSELoss(), torch.zeros(64, 4), ram=need).ram == need
     with pytest.raises(ValueError, match=f"network needs {need} bytes of RAM, and {need - 1} are"):
-        export_c(network, [batch], bh.MSELoss(), torch.zeros(64, 4), ram=need - 1)
+        export_c(network, batch, bh.MSELoss(), torch.zeros(64, 4), ram=need - 1)
 
 
 @pytest.mark.parametrize("name", ["", "2nd", "a-b", "naïve", "x;y"])
 def test_a_name_that_is_none_in_c_is_refused(name) -> None:
     with pytest.raises(ValueError, match="name: expected letters, digits and underscores"):
-        export_c(NETWORKS["disc"](), [torch.zeros(1, 3)], name=name)
+        export_c(NETWORKS["disc"](), torch.zeros(1, 3), name=name)
 
 
 def test_an_operation_that_c_does_not_know_is_named() -> None:
@@ -159,7 +159,7 @@ def test_an_operation_that_c_does_not_know_is_named() -> None:
             return torch.sort(input).values, None
 
     with pytest.raises(NotNative, match=r"sort in the forward of 0: Sorted\(\)"):
-        export_c(bh.Sequential([Sorted()]), [torch.zeros(1, 3)])
+        export_c(bh.Sequential([Sorted()]), torch.zeros(1, 3))
 
 
 def test_the_example_trains(tmp_path) -> None:

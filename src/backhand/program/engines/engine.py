@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
@@ -46,6 +46,14 @@ class Bound(Protocol):
 
         Returns:
             The results, fresh: one alone, several as a tuple, None where there are none.
+        """
+        ...
+
+    def in_place(self, batch: Sequence[Tensor]) -> tuple[Callable[..., None], list[Tensor]]:
+        """What runs on these very tensors, contiguous and aligned, whatever they hold by then.
+
+        Returns:
+            A function of the live scalars, and the results that it writes over at each call.
         """
         ...
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import linecache
 import traceback
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -17,6 +17,7 @@ from torch import Tensor
 from backhand.program.engines.memory import PlanMemory
 from backhand.program.plan import ALIGNMENT, Plan
 from backhand.program.source import Source, write_source
+from backhand.values import tensors
 
 GATHERED_AT_ONCE = 4 << 20
 """Bytes of shuffled rows that an epoch keeps ready."""
@@ -49,6 +50,7 @@ class Replayed:
         self.done = 0
         self._aligned = [plan.needs_alignment(view) for view in plan.arguments.values()]
         self._places = source.places
+        self._results = list(plan.results.values())
         self._file = f"<{name} {id(self):x}>"
         self._function = _compiled(source, self._file, dict(self.namespace))
         weakref.finalize(self, linecache.cache.pop, self._file, None)
@@ -66,6 +68,18 @@ class Replayed:
         for frame in traceback.extract_tb(problem.__traceback__):
             if frame.filename == self._file and self._places.get(frame.lineno or 0):
                 problem.add_note(f"in {self._places[frame.lineno or 0]}")
+
+    def in_place(self, batch: Sequence[Tensor]) -> tuple[Callable[..., None], list[Tensor]]:
+        """See Bound."""
+        results = [torch.empty(view.shape, dtype=view.dtype) for view in self._results]
+
+        def run(*scalars: float) -> None:
+            with torch.inference_mode():
+                found = self.run(*batch, *scalars)
+                for result, each in zip(results, tensors(found) if results else [], strict=True):
+                    result.copy_(each)
+
+        return run, results
 
     def run_many(
         self, data: Sequence[Tensor], order: Tensor, scalars: Sequence[tuple[float, ...]]

@@ -23,11 +23,8 @@ def folder() -> Path:
     given = os.environ.get(VARIABLE)
     if given:
         return Path(given)
-    try:
-        from platformdirs import user_cache_path
-    except ImportError:
-        home = os.environ.get("XDG_CACHE_HOME")
-        return (Path(home) if home else Path.home() / ".cache") / "backhand"
+    from platformdirs import user_cache_path
+
     return user_cache_path("backhand", appauthor=False)
 
 

@@ -72,7 +72,7 @@ def _find(wanted: str) -> Compiler:
         from importlib.metadata import version
 
         return Compiler((sys.executable, "-m", "ziglang", "cc"), f"ziglang {version('ziglang')}")
-    raise CannotCompile("there is no C compiler: install gcc or clang, or backhand[native]")
+    raise CannotCompile("there is no C compiler: install gcc or clang, or backhand[zig]")
 
 
 @functools.cache

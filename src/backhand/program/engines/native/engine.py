@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -92,10 +92,27 @@ class Compiled:
         results = [torch.empty(view.shape, dtype=view.dtype) for view in self._results]
         for at, result in enumerate(results):
             self._pointers[at] = result.data_ptr()
-        self._call(self._one, self._numbers, None, None)
+        self._call(self._memory, self._one, self._numbers, None, None, self._pointers)
         if len(results) > 1:
             return tuple(results)
         return results[0] if results else None
+
+    def in_place(self, batch: Sequence[Tensor]) -> tuple[Callable[..., None], list[Tensor]]:
+        """See Bound."""
+        memory = type(self._memory)(*self._memory)
+        for place, tensor in zip(self._places, batch, strict=True):
+            if place is not None:
+                memory[place] = tensor.data_ptr()
+        results = [torch.empty(view.shape, dtype=view.dtype) for view in self._results]
+        pointers = (ctypes.c_void_p * max(len(results), 1))(*[each.data_ptr() for each in results])
+        numbers = (ctypes.c_double * max(len(self.scalars), 1))()
+
+        def run(*scalars: float) -> None:
+            for at, scalar in enumerate(scalars):
+                numbers[at] = scalar
+            self._call(memory, self._one, numbers, None, None, pointers)
+
+        return run, results
 
     def run_many(
         self, data: Sequence[Tensor], order: Tensor, scalars: Sequence[tuple[float, ...]]
@@ -115,14 +132,17 @@ class Compiled:
         for at, result in enumerate(results):
             self._pointers[at] = result.data_ptr()
         sources = (ctypes.c_void_p * max(len(data), 1))(*[each.data_ptr() for each in data])
-        pointer = ctypes.c_void_p(numbers.data_ptr())
-        self._call(ctypes.c_int64(steps), pointer, ctypes.c_void_p(order.data_ptr()), sources)
+        pointer, rows = ctypes.c_void_p(numbers.data_ptr()), ctypes.c_void_p(order.data_ptr())
+        count = ctypes.c_int64(steps)
+        self._call(self._memory, count, pointer, rows, sources, self._pointers)
         return results[0] if results else None
 
-    def _call(self, steps: Any, numbers: Any, order: Any, data: Any) -> None:
+    def _call(
+        self, memory: Any, steps: Any, numbers: Any, order: Any, data: Any, results: Any
+    ) -> None:
         key = int(torch.randint(-(1 << 63), (1 << 63) - 1, ())) if self._random else 0
         done: int = self._function(
-            self._memory, steps, numbers, order, data, self._pointers, ctypes.c_uint64(key & _ALL),
+            memory, steps, numbers, order, data, results, ctypes.c_uint64(key & _ALL),
             self._fault_pointer,
         )  # fmt: skip
         self.done = done

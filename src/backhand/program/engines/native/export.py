@@ -23,6 +23,7 @@ from backhand.program.engines.native.writer import Writer
 from backhand.program.line import RATE, Line, record_prediction, record_training
 from backhand.program.plan import ARGUMENT, CONSTANT, OUTSIDE, Plan, contiguous_strides
 from backhand.program.planning import plan_line
+from backhand.values import Value, rows_of, tensors
 
 
 @dataclass(frozen=True)
@@ -79,9 +80,9 @@ class _Function:
 
 def export_c(
     network: Layer,
-    input: Sequence[Tensor],
+    input: Value,
     loss: Loss | None = None,
-    target: Tensor | None = None,
+    target: Value = (),
     name: str = "network",
     ram: int | None = None,
 ) -> CFiles:
@@ -101,9 +102,9 @@ def export_c(
     """
     if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
         raise ValueError(f"name: expected letters, digits and underscores, got {name!r}")
-    functions = [_prediction(network, [each[:1] for each in input], name)]
-    if loss is not None and target is not None:
-        functions.append(_training(network, loss, input, target, name))
+    functions = [_prediction(network, tensors(rows_of(input, slice(1))), name)]
+    if loss is not None:
+        functions.append(_training(network, loss, tensors(input), tensors(target), name))
     return _Exporter(network, functions, name, ram).files()
 
 
@@ -114,11 +115,11 @@ def _prediction(network: Layer, input: Sequence[Tensor], name: str) -> _Function
 
 
 def _training(
-    network: Layer, loss: Loss, input: Sequence[Tensor], target: Tensor, name: str
+    network: Layer, loss: Loss, input: Sequence[Tensor], target: Sequence[Tensor], name: str
 ) -> _Function:
     line = record_training(network, loss, input, target)
     plan = plan_line(line, ["loss"])
-    rows = len(target)
+    rows = len(target[0])
     about = f"Takes one training step on {rows} rows; gives the loss before it."
     function = _Function(f"{name}_train_step", line, plan, Writer(plan, None), about)
     for counter, parameters in line.counters.items():

@@ -1,0 +1,78 @@
+"""Values: what goes into a layer and comes out, one tensor or a tuple of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor
+
+from backhand.parameter import ALIGNMENT
+
+Value: TypeAlias = Tensor | tuple[Tensor, ...]
+Shape: TypeAlias = tuple[Any, ...]
+
+
+def tensors(value: Value) -> list[Tensor]:
+    """The tensors of a value."""
+    return [value] if isinstance(value, Tensor) else list(value)
+
+
+def together(tensors: Sequence[Tensor]) -> Any:
+    """The value of these tensors: one alone, several as a tuple."""
+    return tensors[0] if len(tensors) == 1 else tuple(tensors)
+
+
+def rows_of(value: Value, rows: Any) -> Any:
+    """The same rows of every tensor, by a slice or by numbers."""
+    return value[rows] if isinstance(value, Tensor) else tuple(each[rows] for each in value)
+
+
+def row_count(value: Value) -> int:
+    """How many rows a value has: those of its first tensor."""
+    return len(value) if isinstance(value, Tensor) else len(value[0])
+
+
+def shape_of(value: Value) -> Shape:
+    """The shape of a tensor; of a tuple, a tuple of shapes."""
+    if isinstance(value, tuple):
+        return tuple(shape_of(each) for each in value)
+    return value.shape
+
+
+def plain_shape(shape: Shape) -> Shape:
+    """The shape as it should print."""
+    return tuple(plain_shape(each) if isinstance(each, tuple) else each for each in shape)
+
+
+def settled(value: Value) -> Any:
+    """The same values without autograd's history, contiguous and aligned."""
+    if isinstance(value, tuple):
+        return tuple(settled(each) for each in value)
+    return aligned(value).detach()
+
+
+def aligned_all(value: Value) -> Any:
+    """Every tensor as `aligned` gives it."""
+    return aligned(value) if isinstance(value, Tensor) else tuple(map(aligned, value))
+
+
+def ordinary(value: Any) -> Any:
+    """The same values in tensors that may be edited anywhere, not only in inference mode."""
+    if isinstance(value, tuple):
+        return tuple(ordinary(each) for each in value)
+    if isinstance(value, Tensor) and value.is_inference() and not torch.is_inference_mode_enabled():
+        return value.clone()
+    return value
+
+
+def aligned(tensor: Tensor) -> Tensor:
+    """The tensor, or a copy of it where it is not contiguous or its address is not aligned.
+
+    A matrix product may round differently for another address or other strides; so a step
+    depends on its values only.
+    """
+    if tensor.data_ptr() % ALIGNMENT or not tensor.is_contiguous():
+        return tensor.clone(memory_format=torch.contiguous_format)
+    return tensor
