@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from torch.nn import functional
 
 import backhand as bh
+from backhand.losses import PoissonLoss, Weighted
 from oracle import close, finite_differences, leaf
 
 ORACLES = {
@@ -23,6 +24,13 @@ ORACLES = {
         functional.cross_entropy,
         lambda rows, classes, dtype: torch.randint(0, classes, (rows,)),
     ),
+    "PoissonLoss": (
+        PoissonLoss(),
+        lambda z, t: (
+            functional.poisson_nll_loss(z, t, reduction="none") + torch.xlogy(t, t) - t
+        ).mean(),
+        lambda *shape, dtype: torch.randint(0, 4, shape).to(dtype),
+    ),
 }
 every_loss = pytest.mark.parametrize("name", ORACLES)
 
@@ -31,6 +39,7 @@ every_loss = pytest.mark.parametrize("name", ORACLES)
 @given(rows=st.integers(1, 6), outputs=st.integers(1, 5), scale=st.sampled_from([1.0, 30.0, 1e4]))
 def test_agrees_with_autograd(name, rows, outputs, scale) -> None:
     loss, oracle, targets = ORACLES[name]
+    scale = 1.0 if name == "PoissonLoss" else scale  # e to the 30 is no rate
     prediction = torch.randn(rows, outputs, dtype=torch.float64) * scale
     target = targets(rows, outputs, dtype=torch.float64)
     given_leaf = leaf(prediction)
@@ -50,6 +59,63 @@ def test_agrees_with_finite_differences(name) -> None:
     target = targets(3, 4, dtype=torch.float64)
     slopes = finite_differences(lambda: loss(prediction, target), prediction)
     assert close(loss.backward(prediction, target), slopes, 1e-6)
+
+
+@every_loss
+@given(rows=st.integers(1, 6), outputs=st.integers(1, 5))
+def test_rows_are_the_losses_of_single_rows(name, rows, outputs) -> None:
+    loss, _, targets = ORACLES[name]
+    prediction = torch.randn(rows, outputs, dtype=torch.float64)
+    target = targets(rows, outputs, dtype=torch.float64)
+    alone = [loss(prediction[i : i + 1], target[i : i + 1]) for i in range(rows)]
+    assert close(loss.rows(prediction, target), torch.stack(alone))
+
+
+@every_loss
+@given(rows=st.integers(1, 6), outputs=st.integers(1, 5))
+def test_weighted_agrees_with_autograd(name, rows, outputs) -> None:
+    loss, oracle, targets = ORACLES[name]
+    prediction = torch.randn(rows, outputs, dtype=torch.float64)
+    target = targets(rows, outputs, dtype=torch.float64)
+    weights = torch.rand(rows, dtype=torch.float64) * 3
+    weights[0] = 0
+    given_leaf = leaf(prediction)
+    single = [oracle(given_leaf[i : i + 1], target[i : i + 1]) for i in range(rows)]
+    value = (torch.stack(single) * weights).mean()
+    value.backward()
+    weighted = Weighted(loss)
+    assert close(weighted(prediction, (target, weights)), value.detach())
+    assert close(weighted.backward(prediction, (target, weights)), given_leaf.grad)
+    assert close(weighted.rows(prediction, (target, weights)).mean(), value.detach())
+    slopes = finite_differences(lambda: weighted(prediction, (target, weights)), prediction)
+    assert close(weighted.backward(prediction, (target, weights)), slopes, 1e-6)
+
+
+def test_a_weight_of_two_is_the_row_twice() -> None:
+    prediction, target = torch.randn(3, 4), torch.randint(0, 4, (3,))
+    doubled = torch.tensor([0, 1, 1, 2])
+    weights = torch.tensor([1.0, 2.0, 1.0]) * 3 / 4
+    weighted = Weighted(bh.CrossEntropyLoss())(prediction, (target, weights))
+    assert close(weighted, bh.CrossEntropyLoss()(prediction[doubled], target[doubled]), 1e-6)
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "says"),
+    [
+        (torch.zeros(4, 2), TypeError, "a pair"),
+        ((torch.zeros(4, 2), torch.ones(4, 1)), ValueError, r"shape \(4,\).*got \(4, 1\)"),
+        ((torch.zeros(4, 2), torch.ones(4).double()), TypeError, "got torch.float64"),
+    ],
+)
+def test_weights_that_do_not_fit_are_refused(target, kind, says) -> None:
+    for method in (Weighted(bh.MSELoss()).forward, Weighted(bh.MSELoss()).backward):
+        with pytest.raises(kind, match=says):
+            method(torch.zeros(4, 2), target)
+
+
+def test_a_loss_without_rows_cannot_be_weighted() -> None:
+    with pytest.raises(NotImplementedError, match="Loss has no rows"):
+        Weighted(bh.Loss())(torch.zeros(4, 2), (torch.zeros(4, 2), torch.ones(4)))
 
 
 def test_cross_entropy_takes_any_leading_axes() -> None:
@@ -82,6 +148,12 @@ def test_a_target_that_does_not_fit_is_refused(loss, prediction, target, kind, s
         (bh.CrossEntropyLoss(), torch.tensor([0, 3]), "from 0 to 2, got 3"),
         (bh.CrossEntropyLoss(), torch.tensor([0, -1]), "got -1"),
         (bh.BinaryCrossEntropyLoss(), torch.tensor([[0.5], [1.5]]), "got 1.5"),
+        (PoissonLoss(), torch.tensor([[0.0], [-2.0]]), "0 or more, got -2"),
+        (
+            Weighted(bh.MSELoss()),
+            (torch.zeros(2, 1), torch.tensor([1.0, -1.0])),
+            "weights of 0 or more, got -1",
+        ),
     ],
 )
 def test_values_out_of_range_are_refused_at_the_door(loss, target, says) -> None:

@@ -37,6 +37,14 @@ class Loss:
         """The error dLoss/dPrediction, of the prediction's shape."""
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
+    def rows(
+        self, prediction: Float[Tensor, "*batch outputs"], target: Any
+    ) -> Float[Tensor, "*batch"]:
+        """The loss of each row alone; `forward` is their mean. `Weighted` needs it."""
+        raise NotImplementedError(
+            f"{type(self).__name__} has no rows: the loss of each row, which weights need"
+        )
+
     def check_values(self, target: Any, outputs: int) -> None:
         """Refuse target values this loss cannot take: read once per data set, not each step.
 
@@ -92,6 +100,12 @@ class MSELoss(Loss):
         difference = (prediction - target).reshape(-1)
         return torch.dot(difference, difference) / difference.numel()
 
+    def rows(
+        self, prediction: Float[Tensor, "*batch outputs"], target: Float[Tensor, "*batch outputs"]
+    ) -> Float[Tensor, "*batch"]:
+        _expect_same_shape(self, prediction, target)
+        return (prediction - target).square().mean(-1)
+
     def backward(
         self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*like"]
     ) -> Float[Tensor, "*shape"]:
@@ -115,8 +129,18 @@ class BinaryCrossEntropyLoss(Loss):
         self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*like"]
     ) -> Float[Tensor, ""]:
         _expect_same_shape(self, prediction, target)
+        return self._elements(prediction, target).mean()
+
+    def rows(
+        self, prediction: Float[Tensor, "*batch outputs"], target: Float[Tensor, "*batch outputs"]
+    ) -> Float[Tensor, "*batch"]:
+        _expect_same_shape(self, prediction, target)
+        return self._elements(prediction, target).mean(-1)
+
+    @staticmethod
+    def _elements(prediction: Tensor, target: Tensor) -> Tensor:
         softplus = prediction.clamp(min=0) + torch.log1p(torch.exp(-prediction.abs()))
-        return (softplus - target * prediction).mean()
+        return softplus - target * prediction
 
     def backward(
         self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*like"]
@@ -146,9 +170,14 @@ class CrossEntropyLoss(Loss):
     def forward(
         self, prediction: Float[Tensor, "*batch classes"], target: Int[Tensor, "*rows"]
     ) -> Float[Tensor, ""]:
+        return self.rows(prediction, target).mean()
+
+    def rows(
+        self, prediction: Float[Tensor, "*batch classes"], target: Int[Tensor, "*rows"]
+    ) -> Float[Tensor, "*rows"]:
         self._expect_classes(prediction, target)
         chosen = prediction.gather(-1, target.unsqueeze(-1)).squeeze(-1)
-        return (torch.logsumexp(prediction, -1) - chosen).mean()
+        return torch.logsumexp(prediction, -1) - chosen
 
     def backward(
         self, prediction: Float[Tensor, "*batch classes"], target: Int[Tensor, "*rows"]
@@ -176,3 +205,115 @@ class CrossEntropyLoss(Loss):
         if target.dtype is not torch.int64:
             raise TypeError(f"{self!r} expected int64 class indices, got {target.dtype}")
         _expect_rows(self, prediction)
+
+
+class PoissonLoss(Loss):
+    """loss = mean of eᶻ - target · z + target · log target - target, where z is the prediction.
+
+    Half the Poisson deviance of counts whose expectation is eᶻ (0 · log 0 is 0); 0 where
+    eᶻ = target. Targets are 0 or more.
+    Shapes: prediction and target (*batch, outputs), n elements in all.
+    Backward: error = (eᶻ - target) / n.
+
+    Raises:
+        ValueError: shapes differ, or the batch is empty.
+        TypeError: dtypes differ.
+    """
+
+    def forward(
+        self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*like"]
+    ) -> Float[Tensor, ""]:
+        _expect_same_shape(self, prediction, target)
+        return self._elements(prediction, target).mean()
+
+    def rows(
+        self, prediction: Float[Tensor, "*batch outputs"], target: Float[Tensor, "*batch outputs"]
+    ) -> Float[Tensor, "*batch"]:
+        _expect_same_shape(self, prediction, target)
+        return self._elements(prediction, target).mean(-1)
+
+    def backward(
+        self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*like"]
+    ) -> Float[Tensor, "*shape"]:
+        _expect_same_shape(self, prediction, target)
+        return (torch.exp(prediction) - target) * (1 / prediction.numel())
+
+    @staticmethod
+    def _elements(prediction: Tensor, target: Tensor) -> Tensor:
+        constant = torch.xlogy(target, target) - target
+        return torch.exp(prediction) - target * prediction + constant
+
+    def check_values(self, target: Shaped[Tensor, "..."], outputs: int) -> None:
+        lowest = float(target.min())
+        if lowest < 0:
+            raise ValueError(f"{self!r} expected targets of 0 or more, got {lowest:g}")
+
+
+class Weighted(Loss):
+    """loss = mean over the rows of weight · row loss; the target is a pair (target, weights).
+
+    The mean divides by the number of rows, not by the sum of the weights: a row of weight 2
+    counts as two, one of weight 0 as none. With all weights 1 it is the loss itself.
+    Shapes: weights (*batch), of the prediction's dtype, one for each row; the rest as `loss` has
+    it.
+    Backward: error = weight · error of `loss`, row by row.
+
+    Args:
+        loss: a mean over its rows, with `rows`.
+
+    Raises:
+        TypeError: the target is no pair, or the weights' dtype is another.
+        ValueError: the weights' shape is not the prediction's without its last axis.
+    """
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
+
+    def forward(
+        self, prediction: Float[Tensor, "*batch outputs"], target: Any
+    ) -> Float[Tensor, ""]:
+        target, weights = self._expect_weights(prediction, target)
+        return (self.loss.rows(prediction, target) * weights).mean()
+
+    def rows(
+        self, prediction: Float[Tensor, "*batch outputs"], target: Any
+    ) -> Float[Tensor, "*batch"]:
+        target, weights = self._expect_weights(prediction, target)
+        return self.loss.rows(prediction, target) * weights
+
+    def backward(
+        self, prediction: Float[Tensor, "*batch outputs"], target: Any
+    ) -> Float[Tensor, "*batch outputs"]:
+        target, weights = self._expect_weights(prediction, target)
+        return self.loss.backward(prediction, target) * weights.unsqueeze(-1)
+
+    def check_values(self, target: Any, outputs: int) -> None:
+        values, weights = self._expect_pair(target)
+        self.loss.check_values(values, outputs)
+        lowest = float(weights.min())
+        if lowest < 0:
+            raise ValueError(f"{self!r} expected weights of 0 or more, got {lowest:g}")
+
+    def _expect_pair(self, target: Any) -> tuple[Tensor, Tensor]:
+        if not isinstance(target, tuple) or len(target) != 2:
+            raise TypeError(
+                f"{self!r} expected a pair (target, weights), got {type(target).__name__}"
+            )
+        return target
+
+    def _expect_weights(self, prediction: Tensor, target: Any) -> tuple[Tensor, Tensor]:
+        values, weights = self._expect_pair(target)
+        if weights.shape != prediction.shape[:-1]:
+            raise ValueError(
+                f"{self!r} expected weights of shape {tuple(prediction.shape[:-1])} for a "
+                f"prediction of shape {tuple(prediction.shape)}, got {tuple(weights.shape)}"
+            )
+        if weights.dtype is not prediction.dtype:
+            raise TypeError(
+                f"{self!r} expected weights of the prediction's dtype {prediction.dtype}, "
+                f"got {weights.dtype}"
+            )
+        return values, weights
+
+    def __repr__(self) -> str:
+        return f"Weighted({self.loss!r})"
