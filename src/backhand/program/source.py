@@ -228,7 +228,7 @@ class _Writer:
 
     def _unique(self, name: str) -> str:
         candidate, count = name, 1
-        while candidate in self.views or candidate in self.turned:
+        while candidate in {*self.views, *self.turned, *self.plan.arguments}:
             count += 1
             candidate = f"{name}_v{count}"
         return candidate
