@@ -48,6 +48,9 @@ class Problem:
 
 
 SMALL = (2, 25, 25, 1)
+MANY = 1000
+"""How many steps of the small network a compiled peer takes in one call."""
+
 EPOCHS, BATCH, POINTS = 60, 8, 1000
 """The disc job: 7500 steps."""
 

@@ -10,7 +10,9 @@ import importlib
 import importlib.util
 from types import ModuleType
 
-MODULES = tuple("ours pytorch numpy_by_hand numba_by_hand jax_peer sklearn_peer thinc_peer".split())
+MODULES = tuple(
+    "ours pytorch c_by_hand numpy_by_hand numba_by_hand jax_peer sklearn_peer thinc_peer".split()
+)
 
 
 def available(keras: bool = False) -> tuple[list[ModuleType], list[str]]:
@@ -26,7 +28,8 @@ def available(keras: bool = False) -> tuple[list[ModuleType], list[str]]:
 
 
 def _package(module: str) -> str:
-    packages = {"ours": "backhand", "pytorch": "torch", "numpy_by_hand": "numpy"}
+    packages = {"ours": "backhand", "c_by_hand": "backhand", "pytorch": "torch"}
+    packages |= {"numpy_by_hand": "numpy"}
     packages |= {"numba_by_hand": "numba", "jax_peer": "jax", "sklearn_peer": "sklearn"}
     packages |= {"thinc_peer": "thinc", "keras_peer": "keras"}
     return packages[module]

@@ -8,7 +8,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
-from problem import BATCH, Problem, disc_job, orders
+from problem import BATCH, MANY, SMALL, Problem, disc_job, orders
 
 
 def _loss(w, x, t, classes):
@@ -52,7 +52,20 @@ def steps(problem: Problem) -> dict[str, Callable[[], object]]:
     def step() -> None:
         state[0] = jax.block_until_ready(compiled(state[0], x, t, problem.rate))
 
-    return {"JAX, jit": step}
+    def many(state, order, rate):
+        def one(state, rows):
+            return function(state, x[rows], t[rows], rate, problem.classes), None
+
+        return jax.lax.scan(one, state, order)[0]
+
+    scanned, order = jax.jit(many), jnp.tile(jnp.arange(problem.batch), (MANY, 1))
+    first = jax.tree.map(jnp.copy, state[0])
+    calls = {"JAX, jit": step}
+    if problem.sizes == SMALL:
+        calls[f"JAX, scan, {MANY} steps in one call"] = lambda: jax.block_until_ready(
+            scanned(first, order, problem.rate)
+        )
+    return calls
 
 
 def _epoch(w, x, t, order, rate):

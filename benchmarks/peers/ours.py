@@ -6,9 +6,10 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from problem import BATCH, EPOCHS, Problem, disc_job
+from problem import BATCH, EPOCHS, MANY, POINTS, SMALL, Problem, disc_job
 
 import backhand as bh
+from backhand.program import Engine, Native
 
 
 def network(problem: Problem) -> bh.Sequential:
@@ -40,32 +41,38 @@ def steps(problem: Problem) -> dict[str, Callable[[], object]]:
         prediction = plain(input)
         plain.backward(error.backward(prediction, target), problem.rate)
 
-    quiet = bh.TrainingStep(network(problem), error, bh.Replay(), losses=False)
-    loud = bh.TrainingStep(network(problem), error, bh.Replay())
-    run = bh.TrainingStep(network(problem), error, bh.Replay(), losses=False)
-    many = 50
-    order = torch.arange(problem.batch).repeat(many)
-    rates = [problem.rate] * many
-    return {
+    def recorded(engine: Engine, losses: bool = False) -> bh.TrainingStep:
+        return bh.TrainingStep(network(problem), error, engine, losses)
+
+    def in_one_run(engine: Engine, many: int) -> Callable[[], object]:
+        step, order = recorded(engine), torch.arange(problem.batch).repeat(many)
+        rates = [problem.rate] * many
+        return lambda: step.run(input, target, order, rates, problem.batch)
+
+    quiet, loud = recorded(bh.Replay()), recorded(bh.Replay(), losses=True)
+    calls = {
         "Backhand, plain": plain_step,
         "Backhand, Replay": lambda: quiet(input, target, problem.rate),
         "Backhand, Replay, loss returned": lambda: loud(input, target, problem.rate),
-        f"Backhand, Replay, {many} steps in one run": lambda: run.run(
-            input, target, order, rates, problem.batch
-        ),
+        "Backhand, Replay, 50 steps in one run": in_one_run(bh.Replay(), 50),
     }
-
-
-PER_CALL = {"Backhand, Replay, 50 steps in one run": 50}
-"""How many steps one call takes, where it is more than one."""
+    native = recorded(Native())
+    calls["Backhand, Native"] = lambda: native(input, target, problem.rate)
+    if problem.sizes == SMALL:
+        placed = recorded(Native()).in_place(input, target)
+        calls |= {
+            "Backhand, Native, in place": lambda: placed(problem.rate),
+            f"Backhand, Native, {MANY} steps in one run": in_one_run(Native(), MANY),
+        }
+    return calls
 
 
 def jobs() -> dict[str, Callable[[], object]]:
     """The whole disc job through fit."""
     problem = disc_job()
-    inputs, targets = map(torch.from_numpy, problem.data(1000))
+    inputs, targets = map(torch.from_numpy, problem.data(POINTS))
 
-    def job(record: bool) -> None:
+    def job(record: bool, engine: Engine | None = None) -> None:
         bh.fit(
             network(problem),
             loss(problem),
@@ -74,9 +81,14 @@ def jobs() -> dict[str, Callable[[], object]]:
             batch_size=BATCH,
             learning_rate=problem.rate,
             record=record,
+            engine=engine,
         )
 
-    return {"Backhand, fit": lambda: job(True), "Backhand, fit, unrecorded": lambda: job(False)}
+    return {
+        "Backhand, fit (compiled before)": lambda: job(True),
+        "Backhand, fit, Replay": lambda: job(True, bh.Replay()),
+        "Backhand, fit, unrecorded": lambda: job(False),
+    }
 
 
 def weights_after(problem: Problem, count: int) -> list[np.ndarray]:

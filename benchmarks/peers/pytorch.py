@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import torch
-from problem import BATCH, EPOCHS, Problem, disc_job
+from problem import BATCH, EPOCHS, SMALL, Problem, disc_job
 from torch import nn
 
 
@@ -51,6 +51,17 @@ def steps(problem: Problem) -> dict[str, Callable[[], object]]:
         f"PyTorch eager, {name} optimizer": lambda step=step: step(input, target)
         for name, step in made.items()
     }
+
+
+def predictions(row: np.ndarray) -> dict[str, Callable[[], object]]:
+    """A prediction of the small network for one row, from the array to a number."""
+    made = network(Problem(SMALL, 1))
+
+    def predict() -> float:
+        with torch.inference_mode():
+            return made(torch.from_numpy(row)).item()
+
+    return {"PyTorch eager, inference mode": predict}
 
 
 def compiled_steps(problem: Problem) -> dict[str, Callable[[], object]]:

@@ -13,6 +13,7 @@ import backhand as bh
 from backhand.program import Native, choose
 from backhand.program.engines import choice
 from backhand.training import accuracy
+from backhand.training.threads import running_on
 
 SMALL = (torch.randn(16, 3), torch.randn(16, 2))
 
@@ -35,7 +36,10 @@ def test_small_steps_are_native_and_large_ones_replayed() -> None:
     assert isinstance(choose(small.latest.plan), Native)
     large = bh.TrainingStep(network(512, 512, 512), bh.MSELoss(), bh.Replay())
     large.record(torch.randn(256, 512), torch.randn(256, 512))
-    assert isinstance(choose(large.latest.plan), bh.Replay)
+    with running_on(2):
+        assert isinstance(choose(large.latest.plan), bh.Replay)
+    with running_on(1):  # nothing to share among threads
+        assert isinstance(choose(large.latest.plan), Native)
 
 
 def test_the_choice_is_shown() -> None:

@@ -192,8 +192,9 @@ class TrainingStep(_Recorded):
                 negative, infinite or not a number.
         """
         size = _batch_size(len(order), len(learning_rates), batch_size)
-        for rate in learning_rates:
-            check_learning_rate(rate)
+        if not all(0 <= rate < math.inf for rate in learning_rates):
+            for rate in learning_rates:
+                check_learning_rate(rate)
         data = [*tensors(inputs), *tensors(targets)]
         whole = len(order) // size
         losses: list[Tensor | None] = []

@@ -16,7 +16,7 @@ from backhand.training.history import Epoch, History
 from backhand.training.metrics import Metric, evaluate
 from backhand.training.schedules import Schedule
 from backhand.training.steps import Steps
-from backhand.training.weights import Weights, all_finite
+from backhand.training.weights import Weights
 from backhand.values import row_count
 
 
@@ -102,7 +102,7 @@ class Training:
         losses = self.steps.run(*self.sets.train, order, rates, self.batch_size)
         assert losses is not None
         mean = float(losses.double().mean())
-        if not (math.isfinite(mean) and all_finite(self.network)):
+        if not (math.isfinite(mean) and self.good.all_finite()):
             self.good.restore()
             raise NonFiniteLoss(
                 f"epoch {number}: the loss or a weight is no longer a finite number (the "
@@ -115,12 +115,12 @@ class Training:
         total = self.epochs * self.steps_per_epoch
         first = (number - 1) * self.steps_per_epoch
         rates = [float(self.schedule(first + i, total)) for i in range(self.steps_per_epoch)]
-        for i, rate in enumerate(rates):
-            if not 0 <= rate < math.inf:
-                raise ValueError(
-                    f"learning rate: the schedule gave {rate} at step {first + i}; "
-                    "expected a finite number of 0 or more"
-                )
+        if not all(0 <= rate < math.inf for rate in rates):
+            at, rate = next((i, r) for i, r in enumerate(rates) if not 0 <= r < math.inf)
+            raise ValueError(
+                f"learning rate: the schedule gave {rate} at step {first + at}; "
+                "expected a finite number of 0 or more"
+            )
         return rates
 
     def _measures(

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
+from torch import Tensor
 
 from backhand.layer import Layer
 
@@ -24,6 +27,10 @@ class Weights:
         self._states = [{k: v.clone() for k, v in each.state.items()} for each in self._parameters]
         self._updates = [each.updates for each in self._parameters]
 
+    def all_finite(self) -> bool:
+        """Whether every weight the network has now is a finite number."""
+        return all(_finite(each.value) for each in self._parameters)
+
     def restore(self) -> None:
         """Give the network back what was kept, in place, and forget what its gates still hold."""
         kept = zip(self._parameters, self._values, self._states, self._updates, strict=True)
@@ -37,6 +44,6 @@ class Weights:
                 gate.drop()  # micro-batches summed at weights that are gone
 
 
-def all_finite(network: Layer) -> bool:
-    """Whether every weight is a finite number."""
-    return all(bool(torch.isfinite(p.value).all()) for p in network.parameters().values())
+def _finite(values: Tensor) -> bool:
+    """Whether all of them are; a finite sum says so at once."""
+    return math.isfinite(values.sum()) or bool(torch.isfinite(values).all())

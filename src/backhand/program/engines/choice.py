@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from backhand.program.engines.engine import Bound, Engine
@@ -13,8 +14,11 @@ from backhand.program.engines.replay import Replay
 from backhand.program.plan import Plan
 
 LARGEST_WORK = 16_000_000
-"""Multiplications in a step's matrix products up to which Native is chosen; beyond, Replay may
-share them among threads. Measured by benchmarks/native.py."""
+"""Multiplications in a step's matrix products up to which Native is chosen; beyond, Replay shares
+them among threads. Measured by benchmarks/engines.py."""
+
+LARGEST_ALONE = 2_000_000_000
+"""The same where torch has one thread, so that there is nothing to share."""
 
 MOST_OPERATIONS = 400
 """Operations of a plan up to which it is worth a compilation."""
@@ -23,8 +27,9 @@ _said: set[str] = set()
 
 
 def choose(plan: Plan) -> Engine:
-    """Native for small steps: at most LARGEST_WORK and MOST_OPERATIONS; else Replay."""
-    small = multiplications(plan) <= LARGEST_WORK and len(plan.operations) <= MOST_OPERATIONS
+    """Native for small steps, at most LARGEST_WORK and MOST_OPERATIONS; else Replay."""
+    largest = LARGEST_ALONE if torch.get_num_threads() == 1 else LARGEST_WORK
+    small = multiplications(plan) <= largest and len(plan.operations) <= MOST_OPERATIONS
     return Native() if small else Replay()
 
 

@@ -82,7 +82,7 @@ static void adam(Weights *w, const Weights *change, Weights *mean, Weights *squa
 #endif
 
 /* Steps over a data set in an order, as step.run takes them; state is two more Weights. */
-void floor_run(Weights *w, Weights *state, const float *inputs, const float *targets,
+void by_hand(Weights *w, Weights *state, const float *inputs, const float *targets,
                const int64_t *order, const double *rates, float *losses, int64_t steps) {
     for (int64_t at = 0; at < steps; at++) {
         float x[BATCH][2], y[BATCH];
