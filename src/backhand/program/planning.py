@@ -41,12 +41,13 @@ from backhand.program.record import Call, View
 from backhand.program.side_by_side import work_side_by_side
 
 
-def plan_line(line: Line, wanted: Iterable[str]) -> Plan:
+def plan_line(line: Line, wanted: Iterable[str], alignment: int = ALIGNMENT) -> Plan:
     """The plan of a recorded line.
 
     Args:
         line: the recording.
         wanted: which of its results the caller receives; what only serves others is dead.
+        alignment: bytes, a multiple of which every temporary begins at; default 64.
     """
     recording = line.recording
     operations = [each for call in recording.calls for each in _normal_form(call, recording.sizes)]
@@ -63,7 +64,7 @@ def plan_line(line: Line, wanted: Iterable[str]) -> Plan:
     work_side_by_side(plan)
     _forget_unused_storages(plan)
     _name_storages(plan)
-    _place(plan, _write_over_dying_operands(plan))
+    _place(plan, _write_over_dying_operands(plan), alignment)
     return plan
 
 
@@ -321,7 +322,7 @@ def _fresh(base: str, taken: set[str]) -> str:
     return name
 
 
-def _place(plan: Plan, takes: dict[int, int]) -> None:
+def _place(plan: Plan, takes: dict[int, int], alignment: int) -> None:
     """Give each temporary a place that no value it lives together with overlaps, large first."""
     spans: dict[int, tuple[int, int]] = {}
     for number, (first, last) in plan.lifetimes().items():
@@ -339,18 +340,18 @@ def _place(plan: Plan, takes: dict[int, int]) -> None:
         for rival in rivals:
             if place + storage.size <= rival.place:
                 break
-            place = max(place, _aligned(rival.place + rival.size))
+            place = max(place, _aligned(rival.place + rival.size, alignment))
         placed.append(replace(storage, place=place))
     plan.storages |= {storage.number: storage for storage in placed}
     for number, home in takes.items():
         place = plan.storages[home].place
         plan.storages[number] = replace(plan.storages[number], place=place)
-    plan.arena = max((_aligned(each.place + each.size) for each in placed), default=0)
+    plan.arena = max((_aligned(each.place + each.size, alignment) for each in placed), default=0)
 
 
 def _meet(one: tuple[int, int], other: tuple[int, int]) -> bool:
     return one[0] <= other[1] and other[0] <= one[1]
 
 
-def _aligned(size: int) -> int:
-    return -(-size // ALIGNMENT) * ALIGNMENT
+def _aligned(size: int, alignment: int) -> int:
+    return -(-size // alignment) * alignment

@@ -25,6 +25,9 @@ from backhand.program.plan import ARGUMENT, CONSTANT, OUTSIDE, Plan, contiguous_
 from backhand.program.planning import plan_line
 from backhand.values import Value, rows_of, tensors
 
+NARROW = 8
+"""Alignment of intermediate values, in bytes: a microcontroller has no wide vectors to feed."""
+
 
 @dataclass(frozen=True)
 class CFiles:
@@ -110,7 +113,7 @@ def export_c(
 
 def _prediction(network: Layer, input: Sequence[Tensor], name: str) -> _Function:
     line = record_prediction(network, input)
-    plan = plan_line(line, line.recording.results)
+    plan = plan_line(line, line.recording.results, NARROW)
     return _Function(f"{name}_predict", line, plan, Writer(plan, None), "Predicts for one row.")
 
 
@@ -118,7 +121,7 @@ def _training(
     network: Layer, loss: Loss, input: Sequence[Tensor], target: Sequence[Tensor], name: str
 ) -> _Function:
     line = record_training(network, loss, input, target)
-    plan = plan_line(line, ["loss"])
+    plan = plan_line(line, ["loss"], NARROW)
     rows = len(target[0])
     about = f"Takes one training step on {rows} rows; gives the loss before it."
     function = _Function(f"{name}_train_step", line, plan, Writer(plan, None), about)
