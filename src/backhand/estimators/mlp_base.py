@@ -1,0 +1,340 @@
+"""What MLPClassifier and MLPRegressor share: arguments, the network, fit and partial_fit."""
+
+# X is its name in scikit-learn.
+# ruff: noqa: N803, N806
+
+from __future__ import annotations
+
+import copy
+import functools
+import inspect
+from abc import abstractmethod
+from typing import Any, Self
+
+import numpy as np
+import torch
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import (
+    _check_sample_weight,
+    check_is_fitted,
+    column_or_1d,
+    validate_data,
+)
+
+from backhand.estimators.architecture import Architecture, connected
+from backhand.estimators.arguments import check_arguments, hidden_sizes
+from backhand.estimators.batches import Batches
+from backhand.estimators.mlp_training import HeldOut, Training, hold_out
+from backhand.estimators.penalty import penalize
+from backhand.estimators.predictor import Predictor
+from backhand.estimators.rates import Rates
+from backhand.estimators.trainer import Trainer, shelf
+from backhand.layer import Layer
+from backhand.losses import Loss
+from backhand.rules import SGD, Adam, Momentum, UpdateRule
+
+BATCH = 200
+"""Rows of a batch where batch_size is "auto", as in scikit-learn."""
+
+
+class MLPBase(BaseEstimator):  # type: ignore[misc]
+    """A network with scikit-learn's interface. Not for use by itself."""
+
+    # The arguments, and what fit leaves behind; their meaning stands in the subclasses.
+    loss: Any
+    hidden_layer_sizes: Any
+    activation: str
+    solver: str
+    alpha: float
+    batch_size: Any
+    learning_rate: Any
+    learning_rate_init: float
+    power_t: float
+    max_iter: int
+    shuffle: bool
+    random_state: Any
+    tol: float
+    verbose: Any
+    warm_start: bool
+    momentum: float
+    nesterovs_momentum: bool
+    early_stopping: bool
+    validation_fraction: float
+    beta_1: float
+    beta_2: float
+    epsilon: float
+    n_iter_no_change: float
+    max_fun: int
+    dropout: float
+    rule: UpdateRule | None
+    network: Any
+    on_epoch: Any
+
+    network_: Layer
+    loss_: float
+    loss_curve_: list[float]
+    best_loss_: float | None
+    validation_scores_: list[float] | None
+    best_validation_score_: float | None
+    n_features_in_: int
+    n_outputs_: int
+    n_iter_: int
+    t_: int
+    out_activation_: str
+
+    _predictor: Predictor | None = None
+    _trainer: Trainer | None = None
+    _rates: Rates | None = None
+
+    # What the subclasses say.
+
+    _classifies: bool
+
+    @abstractmethod
+    def _read_target(self, y: np.ndarray, first: bool, classes: Any) -> np.ndarray:
+        """The target as the validation score takes it; sets `n_outputs_`."""
+
+    @abstractmethod
+    def _loss(self) -> Loss:
+        """The loss on the network's raw outputs."""
+
+    @abstractmethod
+    def _scales(self) -> tuple[float, float]:
+        """What the loss is multiplied by in training, and that in turn for `loss_curve_`."""
+
+    @abstractmethod
+    def _targets(self, encoded: np.ndarray) -> np.ndarray:
+        """The encoded target as the loss takes it."""
+
+    @abstractmethod
+    def _validation_score(self, held: HeldOut, raw: np.ndarray) -> float:
+        """Accuracy or R² of raw outputs for the rows held out."""
+
+    def _weigh(self, y: np.ndarray, sample_weight: np.ndarray | None) -> np.ndarray | None:
+        return sample_weight
+
+    # fit and partial_fit.
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, incremental: bool, classes: Any = None
+    ) -> Self:
+        given = self.get_params(deep=False)
+        check_arguments(given, _defaults(type(self)))
+        if incremental and self.early_stopping:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        first = not hasattr(self, "network_") or not (self.warm_start or incremental)
+        X, y = self._read(X, y, first)
+        encoded = self._read_target(y, first, classes)
+        if sample_weight is not None:
+            sample_weight = _check_sample_weight(
+                sample_weight, X, dtype=np.float64, ensure_non_negative=True
+            )
+        weights = self._weigh(y, sample_weight)
+        if weights is not None and not weights.sum() > 0:
+            raise ValueError("sample_weight: expected at least one weight above 0, got only zeros")
+        random = check_random_state(self.random_state)
+        if self.dropout or self.network is not None:  # they draw from torch's generator
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(int(random.randint(np.iinfo(np.int32).max)))
+                self._learn(X, encoded, weights, random, first, incremental)
+        else:
+            self._learn(X, encoded, weights, random, first, incremental)
+        return self
+
+    def _read(self, X: Any, y: Any, first: bool) -> tuple[np.ndarray, np.ndarray]:
+        with np.errstate(over="ignore"):  # refused by name a moment later
+            X, y = validate_data(
+                self,
+                X,
+                y,
+                accept_sparse=["csr", "csc"],
+                multi_output=True,
+                y_numeric=not self._classifies,
+                dtype=np.float32,
+                order="C",
+                reset=first,
+            )
+        y = y.toarray() if issparse(y) else y
+        if y.ndim == 2 and y.shape[1] == 1:
+            y = column_or_1d(y, warn=True)
+        return (X.toarray() if issparse(X) else X), y
+
+    def _learn(
+        self,
+        X: np.ndarray,
+        encoded: np.ndarray,
+        weights: np.ndarray | None,
+        random: np.random.RandomState,
+        first: bool,
+        incremental: bool,
+    ) -> None:
+        kind, trainer = self._take_trainer(X[:1], random, first, incremental)
+        if first:
+            self._begin()
+        held = None
+        if self.early_stopping:
+            two_classes = self._classifies and self.n_outputs_ == 1
+            held, rows = hold_out(
+                X, encoded, weights, self.validation_fraction, random, two_classes
+            )
+            X, encoded = X[rows], encoded[rows]
+            weights = None if weights is None else weights[rows]
+        size = min(BATCH, len(X)) if self.batch_size == "auto" else min(self.batch_size, len(X))
+        scale, report = self._scales()
+        batches = Batches(X, self._targets(encoded), weights, size, scale, self.network is None)
+        penalize(trainer.network, self.alpha / (size * batches.mean_weight))
+        rates = self._rates
+        if not incremental or rates is None:
+            kind_of_rate = (self.learning_rate, self.learning_rate_init, self.power_t)
+            rates = self._rates = Rates(*kind_of_rate, self.max_iter * batches.steps)
+        training = Training(self, trainer, batches, rates, held, random, report)
+        training.run(1 if incremental else self.max_iter, incremental)
+        self._keep(kind, trainer, incremental)
+
+    def _take_trainer(
+        self, row: np.ndarray, random: np.random.RandomState, first: bool, incremental: bool
+    ) -> tuple[Any, Trainer]:
+        """A trainer with the weights to begin with, and its kind, where others may use it after."""
+        loss, rule = self._loss(), self._rule()
+        self._predictor = None
+        if not first:
+            trainer = self._trainer
+            if trainer is None or repr(trainer.loss) != repr(loss):
+                trainer = Trainer(self.network_, loss, rule)
+            trainer.learn_with(rule)
+            if not incremental:
+                trainer.forget()
+            return None, trainer
+        self.__dict__.pop("network_", None)
+        if self.network is not None:
+            return None, Trainer(self._given_network(row), loss, rule)
+        sizes = (row.shape[1], *hidden_sizes(self.hidden_layer_sizes), self.n_outputs_)
+        architecture = Architecture(sizes, self.activation, float(self.dropout))
+        kind = None
+        if self.rule is None and isinstance(self.loss, str):
+            kind = (architecture, type(loss), rule)
+        trainer = (shelf.take(kind) if kind else None) or Trainer(architecture.build(), loss, rule)
+        trainer.forget()
+        architecture.initialize(trainer.network, random)
+        return kind, trainer
+
+    def _given_network(self, row: np.ndarray) -> Layer:
+        """The user's network, copied, or made by the user's function."""
+        if isinstance(self.network, Layer):
+            network = copy.deepcopy(self.network)
+        else:
+            network = self.network(row.shape[1], self.n_outputs_)
+        prediction = network.predict(torch.from_numpy(row.copy()))
+        if tuple(prediction.shape) != (1, self.n_outputs_):
+            raise ValueError(
+                f"network: expected {self.n_outputs_} outputs for a row, "
+                f"got {tuple(prediction.shape)[1:]} from {network!r}"
+            )
+        return network
+
+    def _begin(self) -> None:
+        """Set the attributes that a training goes on from."""
+        self.n_iter_ = self.t_ = 0
+        self.loss_curve_ = []
+        self._no_improvement_count = 0
+        self.best_loss_ = None if self.early_stopping else np.inf
+        self.validation_scores_ = [] if self.early_stopping else None
+        self.best_validation_score_ = -np.inf if self.early_stopping else None
+
+    def _keep(self, kind: Any, trainer: Trainer, incremental: bool) -> None:
+        """Keep the network; its trainer too, where it will be wanted, else others may have it."""
+        self._trainer = None
+        if kind is None or self.warm_start or incremental:
+            self.network_, self._trainer = trainer.network, trainer
+        else:
+            self.network_ = copy.deepcopy(trainer.network)
+            shelf.put(kind, trainer)
+        self._predictor = Predictor(self.network_)
+
+    def _rule(self) -> UpdateRule:
+        if self.rule is not None:
+            return self.rule
+        if self.solver == "adam":
+            return Adam(self.beta_1, self.beta_2, self.epsilon)
+        return Momentum(self.momentum, self.nesterovs_momentum) if self.momentum else SGD()
+
+    # Prediction.
+
+    def _raw(self, X: Any) -> np.ndarray:
+        """The network's outputs (rows, outputs) before the output activation."""
+        predictor = self._predictor
+        if (
+            predictor is not None
+            and type(X) is np.ndarray
+            and X.shape == (1, self.n_features_in_)
+            and X.dtype.kind == "f"
+            and not hasattr(self, "feature_names_in_")
+        ):
+            found = predictor.one(X)  # the short way, without validate_data
+            if found is not None:
+                return found
+        check_is_fitted(self)
+        with np.errstate(over="ignore"):
+            X = validate_data(
+                self, X, accept_sparse=["csr", "csc"], dtype=np.float32, order="C", reset=False
+            )
+        assert self._predictor is not None
+        return self._predictor.many(X.toarray() if issparse(X) else X)
+
+    # What is left behind.
+
+    @property
+    def coefs_(self) -> list[np.ndarray]:
+        """The weight matrices (inputs, outputs), layer by layer: views of the network's."""
+        return [layer.weight.value.numpy().T for layer in self._layers()]
+
+    @property
+    def intercepts_(self) -> list[np.ndarray]:
+        """The biases (outputs,), layer by layer: views of the network's."""
+        return [layer.bias.value.numpy() for layer in self._layers() if layer.bias is not None]
+
+    @property
+    def n_layers_(self) -> int:
+        """The layers of units, with those of the inputs and of the outputs."""
+        return len(self._layers()) + 1
+
+    def _layers(self) -> list[Any]:
+        if "network_" not in vars(self):
+            raise AttributeError(f"{type(self).__name__} has no weights before it is fitted")
+        if self.network is not None:
+            raise AttributeError("network= has weights of its own: see network_.parameters()")
+        return connected(self.network_)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return "network_" in vars(self)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the recordings, which are made again where they are needed."""
+        state = dict(super().__getstate__())
+        for name in ("_trainer", "_predictor"):
+            state.pop(name, None)
+        if "network_" in state:
+            network = state["network_"] = copy.deepcopy(state["network_"])
+            for parameter in network.parameters().values():  # out of the storage they share
+                parameter.state = {k: v.clone() for k, v in parameter.state.items()}
+                parameter._turned = [None, None]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        if "network_" in vars(self):
+            self._predictor = Predictor(self.network_)
+
+
+@functools.cache
+def _defaults(estimator: type) -> dict[str, Any]:
+    """The constructor's defaults, by name."""
+    parameters = inspect.signature(estimator).parameters
+    return {name: each.default for name, each in parameters.items()}

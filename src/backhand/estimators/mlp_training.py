@@ -1,0 +1,209 @@
+"""The epochs of a fit: order, step, loss, whether it still improves; as scikit-learn counts."""
+
+# X is its name in scikit-learn.
+# ruff: noqa: N803
+
+from __future__ import annotations
+
+import math
+import time
+import warnings
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import train_test_split
+
+from backhand.estimators.batches import Batches
+from backhand.estimators.penalty import squared_weights
+from backhand.estimators.rates import Rates
+from backhand.estimators.trainer import Trainer
+from backhand.training import Epoch
+
+if TYPE_CHECKING:
+    from backhand.estimators.mlp_base import MLPBase
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The rows that early stopping looks at."""
+
+    inputs: torch.Tensor
+    encoded: np.ndarray
+    weights: np.ndarray | None
+
+
+def hold_out(
+    X: np.ndarray,
+    encoded: np.ndarray,
+    weights: np.ndarray | None,
+    share: float,
+    random: np.random.RandomState,
+    stratify: bool,
+) -> tuple[HeldOut, np.ndarray]:
+    """The rows held out, and the numbers of the others.
+
+    Raises:
+        ValueError: fewer than two rows would be held out.
+    """
+    train, held = train_test_split(
+        np.arange(len(X)),
+        random_state=random,
+        test_size=share,
+        stratify=encoded if stratify else None,
+    )
+    if len(held) < 2:
+        raise ValueError(
+            f"validation_fraction: a share of {share} of {len(X)} rows is too small a validation "
+            "set; expected at least 2 rows"
+        )
+    rows = torch.from_numpy(X[held])
+    return HeldOut(rows, encoded[held], None if weights is None else weights[held]), train
+
+
+class Training:
+    """One call of fit or partial_fit under way.
+
+    Args:
+        estimator: whose fitted attributes count along.
+        trainer, batches, rates: what trains, on what, how fast.
+        held: what early stopping looks at; None without it.
+        random: shuffles.
+        report: what the steps' losses are multiplied by in `loss_curve_`.
+    """
+
+    def __init__(
+        self,
+        estimator: MLPBase,
+        trainer: Trainer,
+        batches: Batches,
+        rates: Rates,
+        held: HeldOut | None,
+        random: np.random.RandomState,
+        report: float,
+    ) -> None:
+        self._estimator = estimator
+        self._trainer = trainer
+        self._batches = batches
+        self._rates = rates
+        self._held = held
+        self._random = random
+        self._report = report
+        self._before = trainer.weights()
+        self._best = self._before
+        self._begun = time.perf_counter()
+
+    def run(self, epochs: int, incremental: bool) -> None:
+        """Take epochs until nothing improves, or there are no more.
+
+        Warns:
+            ConvergenceWarning: it still improved at the last one.
+
+        Raises:
+            ValueError: a loss or a weight is no finite number; the weights are those from before.
+        """
+        estimator = self._estimator
+        estimator.n_iter_ = 0
+        rows = np.arange(self._batches.rows)
+        try:
+            for _ in range(epochs):
+                if estimator.shuffle:
+                    drawn = np.arange(len(rows))
+                    self._random.shuffle(drawn)
+                    rows = rows[drawn]
+                self._epoch(rows)
+                if self._stalled() and not self._goes_on_slower():
+                    break
+                if not incremental and estimator.n_iter_ == epochs:
+                    warnings.warn(
+                        f"Stochastic Optimizer: Maximum iterations ({epochs}) "
+                        "reached and the optimization hasn't converged yet.",
+                        ConvergenceWarning,
+                        stacklevel=5,
+                    )
+        except KeyboardInterrupt:
+            warnings.warn("Training interrupted by user.", stacklevel=5)
+        if self._held is not None:
+            self._trainer.restore(self._best)
+        if not self._trainer.finite():
+            self._refuse()
+
+    def _epoch(self, rows: np.ndarray) -> None:
+        estimator, batches = self._estimator, self._batches
+        order = batches.arrange(rows)
+        losses = self._trainer.epoch(batches, order, self._rates.of_epoch(batches.steps))
+        loss = float(np.dot(losses.numpy(), batches.shares)) * self._report
+        if not math.isfinite(loss):
+            self._refuse()
+        if estimator.alpha:
+            decay = estimator.alpha / (batches.size_of_data * batches.mean_weight)
+            loss += 0.5 * decay * squared_weights(self._trainer.network)
+        estimator.n_iter_ += 1
+        estimator.t_ += batches.rows
+        estimator.loss_ = loss
+        estimator.loss_curve_.append(loss)
+        if estimator.verbose:
+            print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
+        self._judge(loss)
+        self._tell(loss)
+        self._rates.epoch_ended(estimator.t_)
+
+    def _judge(self, loss: float) -> None:
+        """Count the epochs that brought nothing."""
+        estimator = self._estimator
+        if self._held is None:
+            assert estimator.best_loss_ is not None
+            improved = loss <= estimator.best_loss_ - estimator.tol
+            estimator.best_loss_ = min(loss, estimator.best_loss_)
+        else:
+            assert estimator.validation_scores_ is not None
+            assert estimator.best_validation_score_ is not None
+            raw = self._trainer.network.predict(self._held.inputs).numpy()
+            score = estimator._validation_score(self._held, raw)
+            estimator.validation_scores_.append(score)
+            if estimator.verbose:
+                print(f"Validation score: {score:f}")
+            improved = score >= estimator.best_validation_score_ + estimator.tol
+            if score > estimator.best_validation_score_:
+                estimator.best_validation_score_ = score
+                self._best = self._trainer.weights()
+        estimator._no_improvement_count = 0 if improved else estimator._no_improvement_count + 1
+
+    def _tell(self, loss: float) -> None:
+        estimator = self._estimator
+        if estimator.on_epoch is None:
+            return
+        scores = estimator.validation_scores_
+        measures = {"validation": {"score": scores[-1]}} if scores else {}
+        steps = estimator.n_iter_ * self._batches.steps
+        seconds = time.perf_counter() - self._begun
+        estimator.on_epoch(
+            Epoch(estimator.n_iter_, steps, self._rates.rate, seconds, loss, measures)
+        )
+
+    def _stalled(self) -> bool:
+        return self._estimator._no_improvement_count > self._estimator.n_iter_no_change
+
+    def _goes_on_slower(self) -> bool:
+        """Whether a lower rate is left to try."""
+        estimator = self._estimator
+        lower = self._rates.lower()
+        if estimator.verbose:
+            what = "Training loss" if self._held is None else "Validation score"
+            then = f"Setting learning rate to {self._rates.rate:f}" if lower else "Stopping."
+            print(
+                f"{what} did not improve more than tol={estimator.tol:f} "
+                f"for {estimator.n_iter_no_change} consecutive epochs. {then}"
+            )
+        estimator._no_improvement_count = 0 if lower else estimator._no_improvement_count
+        return lower
+
+    def _refuse(self) -> Any:
+        self._trainer.restore(self._before)
+        raise ValueError(
+            f"Solver produced non-finite parameter weights or loss in epoch "
+            f"{self._estimator.n_iter_ + 1}. The input data may contain large values and need to "
+            "be preprocessed, or the learning rate is too high; the weights are those from before."
+        )

@@ -1,0 +1,49 @@
+"""The penalty on large weights that scikit-learn calls alpha, for any update rule."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from backhand.layer import Layer
+from backhand.parameter import Parameter
+from backhand.rules import UpdateRule
+
+
+@dataclass(frozen=True)
+class Penalized(UpdateRule):
+    """The rule, on the gradient of loss + ½ penalty · value².
+
+    gradient ← gradient + penalty · value, element by element. The penalty lies in the
+    parameter's state, not in the rule: a search over many penalties then shares one recording.
+
+    Args:
+        rule: what the gradient goes to.
+    """
+
+    rule: UpdateRule
+
+    def state(self, value: Tensor) -> dict[str, Tensor]:
+        return {**self.rule.state(value), "penalty": torch.zeros_like(value)}
+
+    def update(
+        self, parameter: Parameter, gradient: Float[Tensor, "..."], learning_rate: float
+    ) -> None:
+        penalized = torch.addcmul(gradient, parameter.value, parameter.state["penalty"])
+        self.rule.update(parameter, penalized, learning_rate)
+
+
+def penalize(network: Layer, penalty: float) -> None:
+    """Set the penalty of every weight; biases and other vectors have none."""
+    for parameter in network.parameters().values():
+        if parameter.value.dim() > 1:
+            parameter.state["penalty"].fill_(penalty)
+
+
+def squared_weights(network: Layer) -> float:
+    """The sum of the squares of all weights that `penalize` reaches."""
+    flat = [p.value.reshape(-1) for p in network.parameters().values() if p.value.dim() > 1]
+    return sum(float(torch.dot(each, each)) for each in flat)
