@@ -1,7 +1,7 @@
 """Batches: a table cut into steps of one size, so that one recording serves every table.
 
 The last batch of an epoch, and the only one of a small table, is filled up with an empty row
-of weight 0; the weights of its other rows are raised so that the mean is still over them.
+of weight 0; its other rows weigh more, so that its mean is still over them.
 """
 
 from __future__ import annotations
@@ -17,6 +17,9 @@ from torch import Tensor
 SIZES = (1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 160, 200)
 """The rows of a step for tables smaller than a batch: few, so that few steps are recorded."""
 
+LARGEST = 4_000_000
+"""Numbers in a table up to which batches are filled up: its rows then stand there twice."""
+
 
 def filled_size(rows: int) -> int:
     """The smallest of SIZES that holds so many rows; beyond the largest, the rows themselves."""
@@ -30,8 +33,8 @@ class Batches:
     loss is scale · Σ weight · row loss / Σ weights, as in scikit-learn.
 
     Args:
-        inputs: (rows, features), float32.
-        targets: (rows, …).
+        inputs: (rows, features), float32 or float64.
+        targets: (rows, …); floating-point ones are taken over in the inputs' dtype.
         weights: (rows,), or None for all equal.
         size: rows of a batch, at most the rows there are.
         scale: what the loss is multiplied by.
@@ -48,64 +51,74 @@ class Batches:
         fill: bool,
     ) -> None:
         rows = len(inputs)
-        self.steps = math.ceil(rows / size)
-        self.size = filled_size(rows) if fill and self.steps == 1 else size
-        """Rows of a step, filled up; of data alone, `size_of_data`."""
-        short = self.steps * self.size - rows if fill else 0
-        extra = 1 if short else 0
-        self.inputs = _tensor(inputs, extra)
-        self.targets = _tensor(targets, extra)
-        self._scale = scale
+        if targets.dtype.kind == "f":
+            targets = targets.astype(inputs.dtype)
+        fill = fill and inputs.size <= LARGEST
         self.rows = rows
-        self.size_of_data = size
-        self._short = short
-        self._given = weights
-        self._weights = np.full(rows + extra, scale, dtype=np.float32)
-        self._weights[rows:] = 0
-        self.weights = torch.from_numpy(self._weights)
-        self._order = np.full(rows + short, rows, dtype=np.int64)
-        self.order = torch.from_numpy(self._order)
-        """The rows in the order in which they are used; rewritten by `arrange`."""
+        self.steps = math.ceil(rows / size)
+        self.data_size = size
+        """Rows of a batch."""
+        self.size = filled_size(rows) if fill and self.steps == 1 else size
+        """Rows of a step: a batch, filled up."""
         self._starts = np.arange(self.steps) * self.size
-        self._lengths = np.diff(self._starts, append=rows + short)
+        self._scale = scale
+        self._short = self.steps * self.size - rows if fill else 0
+        self.mean_weight = 1.0 if weights is None else float(weights.mean())
+        self.one_epoch_at_a_time = weights is not None or (not fill and rows % size > 0)
+        """Whether a row's weight depends on the batch it is in, or the last batch is shorter."""
+        if self._short:
+            # Each row twice, for the last batch and for the others, and the empty row.
+            inputs, targets = _twice(inputs), _twice(targets)
+            weights = None if weights is None else _twice(weights)
+        self._given = weights
+        self.inputs, self.targets = _tensor(inputs), _tensor(targets)
+        self._weights = np.full(len(inputs), scale, dtype=inputs.dtype)
+        if self._short:
+            last = rows - int(self._starts[-1])
+            self._weights[rows:] *= self.size / last
+            self._weights[-1] = 0
+        self.weights = torch.from_numpy(self._weights)
         self.shares = np.diff(self._starts, append=rows) / rows
         """Of all rows, in each batch: what its loss counts in the epoch's."""
-        self.mean_weight = 1.0 if weights is None else float(weights.mean())
 
     def target(self) -> Any:
         """What `Weighted` takes."""
         return self.targets, self.weights
 
-    def arrange(self, rows: np.ndarray) -> Tensor:
-        """Take the rows in this order; returns the order of an epoch's steps."""
-        if self._given is not None:
-            self._order[: self.rows] = rows
-            self._weigh()
-        elif self._short:
-            last = slice(int(self._starts[-1]), self.rows)
-            self._weights[self._order[last]] = self._scale  # those of the epoch before
-            self._order[: self.rows] = rows
-            raised = self._scale * self.size / (last.stop - last.start)
-            self._weights[self._order[last]] = raised
-            self._weights[self.rows] = 0
+    def order(self, epochs: list[np.ndarray]) -> Tensor:
+        """The order of the steps that take the rows in these orders, one after another.
+
+        Where weights vary it sets them, for one epoch.
+        """
+        if not self._short:
+            order = epochs[0] if len(epochs) == 1 else np.concatenate(epochs)
         else:
-            self._order[:] = rows
-        return self.order
+            length = self.rows + self._short
+            order = np.empty(len(epochs) * length, dtype=np.int64)
+            for place, rows in zip(order.reshape(-1, length), epochs, strict=True):
+                place[: self.rows] = rows
+                place[self._starts[-1] : self.rows] += self.rows
+                place[self.rows :] = 2 * self.rows
+        if self._given is not None:
+            self._weigh(order)
+        return torch.from_numpy(order)
 
-    def _weigh(self) -> None:
+    def _weigh(self, order: np.ndarray) -> None:
         assert self._given is not None
-        padded = np.append(self._given, 0.0)[self._order]
-        sums = np.add.reduceat(padded, self._starts)
-        factors = np.divide(
-            self._scale * self._lengths, sums, out=np.zeros_like(sums), where=sums > 0
-        )
-        self._weights[self._order] = padded * np.repeat(factors, self._lengths)
+        used = self._given[order]
+        sums = np.add.reduceat(used, self._starts)
+        lengths = np.diff(self._starts, append=len(order))
+        factors = np.divide(self._scale * lengths, sums, out=np.zeros_like(sums), where=sums > 0)
+        self._weights[order] = used * np.repeat(factors, lengths)
 
 
-def _tensor(values: np.ndarray, extra: int) -> Tensor:
-    """The rows as a tensor, and some of zeros below them. Shares memory where nothing is added."""
-    if not extra and values.flags.writeable and values.flags.c_contiguous:
-        return torch.from_numpy(values)
-    filled = np.zeros((len(values) + extra, *values.shape[1:]), dtype=values.dtype)
-    filled[: len(values)] = values
-    return torch.from_numpy(filled)
+def _twice(values: np.ndarray) -> np.ndarray:
+    """The rows, the rows again, and a row of zeros."""
+    return np.concatenate([values, values, np.zeros_like(values[:1])])
+
+
+def _tensor(values: np.ndarray) -> Tensor:
+    """The rows as a tensor, sharing memory where it may."""
+    if not (values.flags.writeable and values.flags.c_contiguous):
+        values = np.array(values, order="C")
+    return torch.from_numpy(values)

@@ -47,7 +47,7 @@ class Labels:
                     f"y: expected an indicator of {len(self.classes)} labels a row, "
                     f"got shape {y.shape}"
                 )
-            return y.astype(np.float32)
+            return y.astype(np.float64)
         at = np.searchsorted(self.classes, y)
         at[at == len(self.classes)] = 0
         wrong = self.classes[at] != y
@@ -65,23 +65,30 @@ class Labels:
         if isinstance(loss, CrossEntropyLoss):
             return encoded.astype(np.int64)
         if self.outputs(loss) == 1:
-            return encoded[:, None].astype(np.float32)
-        return (encoded[:, None] == np.arange(len(self.classes))).astype(np.float32)
+            return encoded[:, None].astype(np.float64)
+        chosen: np.ndarray = encoded[:, None] == np.arange(len(self.classes))
+        return chosen.astype(np.float64)
 
     def choose(self, raw: np.ndarray, threshold: float) -> np.ndarray:
         """The encoded labels that outputs (rows, outputs) stand for."""
         if self.multilabel:
-            return (raw > threshold).astype(np.float32)
+            return (raw > threshold).astype(np.float64)
         if raw.shape[1] == 1:
-            return np.minimum(raw[:, 0] > threshold, len(self.classes) - 1)
-        return raw.argmax(1)
+            second = raw[:, 0] > threshold
+            return second.astype(np.int64) if len(self.classes) > 1 else np.zeros(len(raw), int)
+        chosen: np.ndarray = raw.argmax(1)
+        return chosen
 
     def decode(self, encoded: np.ndarray) -> np.ndarray:
         """Encoded labels as the user's own."""
-        return encoded.astype(int) if self.multilabel else self.classes[encoded]
+        found: np.ndarray = encoded.astype(int) if self.multilabel else self.classes[encoded]
+        return found
 
 
 def _kind(y: np.ndarray) -> str:
+    """As type_of_target has it; without its long way where there is nothing to find out."""
+    if y.ndim == 1 and y.dtype.kind in "biuUS":
+        return "multiclass"
     kind: str = type_of_target(y, input_name="y")
     if kind not in ("binary", "multiclass", "multilabel-indicator"):
         check_classification_targets(y)  # says what is wrong with them

@@ -4,16 +4,12 @@ Change one import line: from the same random_state come the same weights, the sa
 to float32's rounding, the same training.
 """
 
-# X is its name in scikit-learn.
-# ruff: noqa: N803
-
 from __future__ import annotations
 
 from typing import Any, Self
 
 import numpy as np
 from sklearn.base import ClassifierMixin, RegressorMixin
-from sklearn.metrics import r2_score
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 
@@ -42,9 +38,10 @@ def _has_probabilities(estimator: MLPClassifier) -> bool:
 class MLPClassifier(ClassifierMixin, MLPBase):  # type: ignore[misc]
     """A multi-layer perceptron that classifies; `sklearn.neural_network.MLPClassifier`, faster.
 
-    It computes in float32. Sparse input is made dense, as a whole. The first fit of a new shape
-    compiles for some tenths of a second; what was compiled is kept on the disc, and steps that
-    were recorded in memory, so that the fits of a search share them.
+    It computes in float32; a table of one batch, whose steps cost next to nothing, in float64.
+    Sparse input is made dense, as a whole. The first fit of a new shape compiles for some tenths
+    of a second; what was compiled is kept on the disc, and steps that were recorded in memory,
+    so that the fits of a search share them.
 
     Args:
         hidden_layer_sizes: units of each hidden layer; default (100,).
@@ -137,7 +134,7 @@ class MLPClassifier(ClassifierMixin, MLPBase):  # type: ignore[misc]
     ) -> None:
         given = dict(locals())
         del given["self"]
-        vars(self).update(given)
+        self.__dict__.update(given)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train on rows X (rows, features) and labels y (rows,), or indicators (rows, labels)."""
@@ -166,31 +163,29 @@ class MLPClassifier(ClassifierMixin, MLPBase):  # type: ignore[misc]
         raw = self._raw(X)
         return self._labels.decode(self._labels.choose(raw, self._threshold()))
 
-    @available_if(_has_probabilities)
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> np.ndarray:
-        """The probability of each class (rows, classes), float32; of each label on its own."""
-        raw = self._raw(X)
-        if self.out_activation_ == "softmax":
-            powers = np.exp(raw - raw.max(axis=1, keepdims=True))
-            return powers / powers.sum(axis=1, keepdims=True)
-        return np.exp(self._log_sigmoid(raw))
+        """The probability of each class (rows, classes); of each label on its own."""
+        probabilities: np.ndarray = np.exp(self._log_probabilities(X))
+        return probabilities
 
-    @available_if(_has_probabilities)
+    @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """The logarithms of predict_proba, finite however unlikely the class."""
-        raw = self._raw(X)
-        if self.out_activation_ == "softmax":
-            raw = raw - raw.max(axis=1, keepdims=True)
-            return raw - np.log(np.exp(raw).sum(axis=1, keepdims=True))
-        return self._log_sigmoid(raw)
+        return self._log_probabilities(X)
 
-    def _log_sigmoid(self, raw: np.ndarray) -> np.ndarray:
-        """log(1 / (1 + e⁻ᶻ)) for every class."""
+    def _log_probabilities(self, X: Any) -> np.ndarray:
+        raw = self._raw(X).astype(np.float64)
+        if self.out_activation_ == "softmax":
+            raw -= raw.max(axis=1, keepdims=True)
+            raw -= np.log(np.exp(raw).sum(axis=1, keepdims=True))
+            return raw
         if not self._labels.multilabel:
             if len(self.classes_) == 1:
                 return np.zeros_like(raw)
             raw = np.concatenate([-raw, raw], axis=1)
-        return -np.logaddexp(np.float32(0), -raw)
+        sigmoids: np.ndarray = -np.logaddexp(0, -raw)
+        return sigmoids
 
     def _read_target(self, y: np.ndarray, first: bool, classes: Any) -> np.ndarray:
         if first:
@@ -301,7 +296,7 @@ class MLPRegressor(RegressorMixin, MLPBase):  # type: ignore[misc]
     ) -> None:
         given = dict(locals())
         del given["self"]
-        vars(self).update(given)
+        self.__dict__.update(given)
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train on rows X (rows, features) and numbers y (rows,) or (rows, outputs)."""
@@ -312,8 +307,8 @@ class MLPRegressor(RegressorMixin, MLPBase):  # type: ignore[misc]
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: Any) -> np.ndarray:
-        """The numbers for rows X, (rows,) or (rows, outputs), float32."""
-        return self._activated(self._raw(X))
+        """The numbers for rows X, (rows,) or (rows, outputs)."""
+        return self._activated(self._raw(X)).astype(np.float64)
 
     def _activated(self, raw: np.ndarray) -> np.ndarray:
         found = np.exp(raw) if self.out_activation_ == "exp" else raw
@@ -352,16 +347,23 @@ class MLPRegressor(RegressorMixin, MLPBase):  # type: ignore[misc]
         return (float(self.n_outputs_), 1.0) if self.loss == "poisson" else (1.0, 1.0)
 
     def _targets(self, encoded: np.ndarray) -> np.ndarray:
-        return encoded.reshape(len(encoded), -1).astype(np.float32)
+        return encoded.reshape(len(encoded), -1).astype(np.float64)
 
     def _validation_score(self, held: HeldOut, raw: np.ndarray) -> float:
         predicted = self._activated(raw)
-        if not np.isfinite(predicted).all():
-            return float("nan")
-        score: float = r2_score(held.encoded, predicted, sample_weight=held.weights)
-        return score
+        return _r2(held.encoded, predicted, held.weights)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _r2(target: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None) -> float:
+    """As sklearn.metrics.r2_score, the mean over the outputs; in a tenth of its time."""
+    weights = np.ones(len(target)) if weights is None else weights
+    target, predicted = target.reshape(len(target), -1), predicted.reshape(len(target), -1)
+    mean = weights @ target / weights.sum()
+    rest, total = weights @ (target - predicted) ** 2, weights @ (target - mean) ** 2
+    scores = 1 - np.divide(rest, total, out=np.where(rest > 0, 1.0, 0.0), where=total > 0)
+    return float(scores.mean())

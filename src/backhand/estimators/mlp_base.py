@@ -1,8 +1,5 @@
 """What MLPClassifier and MLPRegressor share: arguments, the network, fit and partial_fit."""
 
-# X is its name in scikit-learn.
-# ruff: noqa: N803, N806
-
 from __future__ import annotations
 
 import copy
@@ -30,10 +27,12 @@ from backhand.estimators.mlp_training import HeldOut, Training, hold_out
 from backhand.estimators.penalty import penalize
 from backhand.estimators.predictor import Predictor
 from backhand.estimators.rates import Rates
-from backhand.estimators.trainer import Trainer, shelf
+from backhand.estimators.trainer import Trainer, as_numbers, copied, dtype_of, shelf
 from backhand.layer import Layer
 from backhand.losses import Loss
+from backhand.networks import Sequential
 from backhand.rules import SGD, Adam, Momentum, UpdateRule
+from backhand.training.threads import running_on, threads_for
 
 BATCH = 200
 """Rows of a batch where batch_size is "auto", as in scikit-learn."""
@@ -120,8 +119,9 @@ class MLPBase(BaseEstimator):  # type: ignore[misc]
     def _fit(
         self, X: Any, y: Any, sample_weight: Any, incremental: bool, classes: Any = None
     ) -> Self:
-        given = self.get_params(deep=False)
-        check_arguments(given, _defaults(type(self)))
+        kind: Any = type(self)
+        defaults = _defaults(kind)
+        check_arguments({name: getattr(self, name) for name in defaults}, defaults)
         if incremental and self.early_stopping:
             raise ValueError("partial_fit does not support early_stopping=True")
         first = not hasattr(self, "network_") or not (self.warm_start or incremental)
@@ -144,18 +144,16 @@ class MLPBase(BaseEstimator):  # type: ignore[misc]
         return self
 
     def _read(self, X: Any, y: Any, first: bool) -> tuple[np.ndarray, np.ndarray]:
-        with np.errstate(over="ignore"):  # refused by name a moment later
-            X, y = validate_data(
-                self,
-                X,
-                y,
-                accept_sparse=["csr", "csc"],
-                multi_output=True,
-                y_numeric=not self._classifies,
-                dtype=np.float32,
-                order="C",
-                reset=first,
-            )
+        X, y = validate_data(
+            self,
+            X,
+            y,
+            accept_sparse=["csr", "csc"],
+            multi_output=True,
+            y_numeric=not self._classifies,
+            dtype=(np.float64, np.float32),
+            reset=first,
+        )
         y = y.toarray() if issparse(y) else y
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
@@ -170,7 +168,11 @@ class MLPBase(BaseEstimator):  # type: ignore[misc]
         first: bool,
         incremental: bool,
     ) -> None:
-        kind, trainer = self._take_trainer(X[:1], random, first, incremental)
+        auto = self.batch_size == "auto"
+        one_batch = len(X) <= (BATCH if auto else self.batch_size)
+        precise = one_batch and not (incremental or self.early_stopping)
+        kind, trainer = self._take_trainer(X[:1], random, first, incremental, precise)
+        X = as_numbers(X, trainer.dtype)
         if first:
             self._begin()
         held = None
@@ -181,20 +183,26 @@ class MLPBase(BaseEstimator):  # type: ignore[misc]
             )
             X, encoded = X[rows], encoded[rows]
             weights = None if weights is None else weights[rows]
-        size = min(BATCH, len(X)) if self.batch_size == "auto" else min(self.batch_size, len(X))
+        size = min(BATCH if auto else self.batch_size, len(X))
         scale, report = self._scales()
         batches = Batches(X, self._targets(encoded), weights, size, scale, self.network is None)
-        penalize(trainer.network, self.alpha / (size * batches.mean_weight))
         rates = self._rates
         if not incremental or rates is None:
             kind_of_rate = (self.learning_rate, self.learning_rate_init, self.power_t)
             rates = self._rates = Rates(*kind_of_rate, self.max_iter * batches.steps)
         training = Training(self, trainer, batches, rates, held, random, report)
-        training.run(1 if incremental else self.max_iter, incremental)
+        penalize(trainer.parameters, training.decay)
+        with running_on(threads_for(trainer.network, batches.size)):
+            training.run(1 if incremental else self.max_iter, incremental)
         self._keep(kind, trainer, incremental)
 
     def _take_trainer(
-        self, row: np.ndarray, random: np.random.RandomState, first: bool, incremental: bool
+        self,
+        row: np.ndarray,
+        random: np.random.RandomState,
+        first: bool,
+        incremental: bool,
+        precise: bool,
     ) -> tuple[Any, Trainer]:
         """A trainer with the weights to begin with, and its kind, where others may use it after."""
         loss, rule = self._loss(), self._rule()
@@ -212,10 +220,13 @@ class MLPBase(BaseEstimator):  # type: ignore[misc]
             return None, Trainer(self._given_network(row), loss, rule)
         sizes = (row.shape[1], *hidden_sizes(self.hidden_layer_sizes), self.n_outputs_)
         architecture = Architecture(sizes, self.activation, float(self.dropout))
-        kind = None
+        kind, trainer = None, None
         if self.rule is None and isinstance(self.loss, str):
-            kind = (architecture, type(loss), rule)
-        trainer = (shelf.take(kind) if kind else None) or Trainer(architecture.build(), loss, rule)
+            kind = (architecture, type(loss), rule, precise)
+            trainer = shelf.take(kind)
+        if trainer is None:
+            network = architecture.build().to(torch.float64 if precise else torch.float32)
+            trainer = Trainer(network, loss, rule)
         trainer.forget()
         architecture.initialize(trainer.network, random)
         return kind, trainer
@@ -226,7 +237,7 @@ class MLPBase(BaseEstimator):  # type: ignore[misc]
             network = copy.deepcopy(self.network)
         else:
             network = self.network(row.shape[1], self.n_outputs_)
-        prediction = network.predict(torch.from_numpy(row.copy()))
+        prediction = network.predict(torch.from_numpy(as_numbers(row, dtype_of(network))))
         if tuple(prediction.shape) != (1, self.n_outputs_):
             raise ValueError(
                 f"network: expected {self.n_outputs_} outputs for a row, "
@@ -249,7 +260,8 @@ class MLPBase(BaseEstimator):  # type: ignore[misc]
         if kind is None or self.warm_start or incremental:
             self.network_, self._trainer = trainer.network, trainer
         else:
-            self.network_ = copy.deepcopy(trainer.network)
+            assert isinstance(trainer.network, Sequential)
+            self.network_ = copied(trainer.network)
             shelf.put(kind, trainer)
         self._predictor = Predictor(self.network_)
 
@@ -276,12 +288,12 @@ class MLPBase(BaseEstimator):  # type: ignore[misc]
             if found is not None:
                 return found
         check_is_fitted(self)
-        with np.errstate(over="ignore"):
-            X = validate_data(
-                self, X, accept_sparse=["csr", "csc"], dtype=np.float32, order="C", reset=False
-            )
+        X = validate_data(
+            self, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False
+        )
         assert self._predictor is not None
-        return self._predictor.many(X.toarray() if issparse(X) else X)
+        X = X.toarray() if issparse(X) else X
+        return self._predictor.many(as_numbers(X, self._predictor.dtype))
 
     # What is left behind.
 

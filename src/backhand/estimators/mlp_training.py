@@ -1,11 +1,7 @@
 """The epochs of a fit: order, step, loss, whether it still improves; as scikit-learn counts."""
 
-# X is its name in scikit-learn.
-# ruff: noqa: N803
-
 from __future__ import annotations
 
-import math
 import time
 import warnings
 from dataclasses import dataclass
@@ -24,6 +20,12 @@ from backhand.training import Epoch
 
 if TYPE_CHECKING:
     from backhand.estimators.mlp_base import MLPBase
+
+ROWS_IN_A_CALL = 50_000
+"""Rows up to which epochs are taken together: Ctrl-C waits for a call to end."""
+
+PENALTY_SHARE = 1e-3
+"""Of the loss: how large the penalty may be for epochs to be taken together."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,9 @@ class Training:
         self._before = trainer.weights()
         self._best = self._before
         self._begun = time.perf_counter()
+        self.decay = estimator.alpha / (batches.data_size * batches.mean_weight)
+        """What the weights are penalized by: alpha / Σ weights over a batch."""
+        self._penalty = self._penalty_now()
 
     def run(self, epochs: int, incremental: bool) -> None:
         """Take epochs until nothing improves, or there are no more.
@@ -108,12 +113,15 @@ class Training:
         estimator.n_iter_ = 0
         rows = np.arange(self._batches.rows)
         try:
-            for _ in range(epochs):
-                if estimator.shuffle:
-                    drawn = np.arange(len(rows))
-                    self._random.shuffle(drawn)
-                    rows = rows[drawn]
-                self._epoch(rows)
+            while estimator.n_iter_ < epochs:
+                orders = []
+                for _ in range(self._ahead(epochs)):
+                    if estimator.shuffle:
+                        drawn = np.arange(len(rows))
+                        self._random.shuffle(drawn)
+                        rows = rows[drawn]
+                    orders.append(rows)
+                self._take(orders)
                 if self._stalled() and not self._goes_on_slower():
                     break
                 if not incremental and estimator.n_iter_ == epochs:
@@ -130,25 +138,54 @@ class Training:
         if not self._trainer.finite():
             self._refuse()
 
-    def _epoch(self, rows: np.ndarray) -> None:
+    def _ahead(self, epochs: int) -> int:
+        """How many epochs may be taken in one call: nothing can be decided before they are over.
+
+        To stop takes more than n_iter_no_change epochs without improvement. The penalty is only
+        read after the call; so it must be a trifle.
+        """
+        estimator = self._estimator
+        looks = self._held is not None or estimator.verbose or estimator.on_epoch is not None
+        curve = estimator.loss_curve_
+        trifling = bool(curve) and self._penalty <= PENALTY_SHARE * curve[-1]
+        if looks or self._batches.one_epoch_at_a_time or not trifling:
+            return 1
+        undecided = estimator.n_iter_no_change + 1 - estimator._no_improvement_count
+        left = epochs - estimator.n_iter_
+        return int(max(1, min(undecided, left, ROWS_IN_A_CALL // self._batches.rows)))
+
+    def _take(self, orders: list[np.ndarray]) -> None:
+        """Take these epochs in one call, and count them."""
         estimator, batches = self._estimator, self._batches
-        order = batches.arrange(rows)
-        losses = self._trainer.epoch(batches, order, self._rates.of_epoch(batches.steps))
-        loss = float(np.dot(losses.numpy(), batches.shares)) * self._report
-        if not math.isfinite(loss):
+        rates: list[float] = []
+        for epoch in range(len(orders)):
+            rates += self._rates.of_epoch(batches.steps)
+            self._rates.epoch_ended(estimator.t_ + (epoch + 1) * batches.rows)
+        steps = self._trainer.epochs(batches, batches.order(orders), rates)
+        losses = steps.numpy().reshape(len(orders), -1) @ batches.shares * self._report
+        if not np.isfinite(losses).all():
             self._refuse()
-        if estimator.alpha:
-            decay = estimator.alpha / (batches.size_of_data * batches.mean_weight)
-            loss += 0.5 * decay * squared_weights(self._trainer.network)
+        before, self._penalty = self._penalty, self._penalty_now()
+        penalties = np.linspace(before, self._penalty, len(orders) + 1)[1:]
+        for loss in (losses + penalties).tolist():
+            self._count(loss)
+
+    def _penalty_now(self) -> float:
+        if not self.decay:
+            return 0.0
+        return 0.5 * self.decay * squared_weights(self._trainer.parameters)
+
+    def _count(self, loss: float) -> None:
+        """One epoch is over."""
+        estimator = self._estimator
         estimator.n_iter_ += 1
-        estimator.t_ += batches.rows
+        estimator.t_ += self._batches.rows
         estimator.loss_ = loss
         estimator.loss_curve_.append(loss)
         if estimator.verbose:
             print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
         self._judge(loss)
         self._tell(loss)
-        self._rates.epoch_ended(estimator.t_)
 
     def _judge(self, loss: float) -> None:
         """Count the epochs that brought nothing."""

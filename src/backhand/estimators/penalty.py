@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backhand.layer import Layer
 from backhand.parameter import Parameter
 from backhand.rules import UpdateRule
 
@@ -36,14 +36,18 @@ class Penalized(UpdateRule):
         self.rule.update(parameter, penalized, learning_rate)
 
 
-def penalize(network: Layer, penalty: float) -> None:
+def penalize(parameters: Iterable[Parameter], penalty: float) -> None:
     """Set the penalty of every weight; biases and other vectors have none."""
-    for parameter in network.parameters().values():
+    for parameter in parameters:
         if parameter.value.dim() > 1:
             parameter.state["penalty"].fill_(penalty)
 
 
-def squared_weights(network: Layer) -> float:
+def squared_weights(parameters: Iterable[Parameter]) -> float:
     """The sum of the squares of all weights that `penalize` reaches."""
-    flat = [p.value.reshape(-1) for p in network.parameters().values() if p.value.dim() > 1]
-    return sum(float(torch.dot(each, each)) for each in flat)
+    total = 0.0
+    for parameter in parameters:
+        if parameter.value.dim() > 1:
+            flat = parameter.value.reshape(-1)
+            total += float(torch.dot(flat, flat))
+    return total

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from backhand.estimators.trainer import dtype_of
 from backhand.layer import Layer
 from backhand.program import NotRecordable, Prediction
 
@@ -22,20 +23,21 @@ class Predictor:
     """Predicts with a network, in any thread.
 
     Args:
-        network: from (rows, features) to (rows, outputs), float32.
+        network: from (rows, features) to (rows, outputs).
     """
 
     def __init__(self, network: Layer) -> None:
         self._network = network
+        self.dtype = dtype_of(network)
         self._lock = threading.Lock()
         self._singles = 0
         self._recorded: Any = None
         self._input: Any = None
 
     def many(self, inputs: np.ndarray) -> np.ndarray:
-        """The outputs for rows of finite float32 numbers."""
-        if not (inputs.flags.writeable and inputs.flags.c_contiguous):
-            inputs = np.array(inputs, order="C")
+        """The outputs for rows of finite numbers of `dtype`."""
+        if not inputs.flags.writeable:
+            inputs = inputs.copy()
         rows = torch.from_numpy(inputs)
         if len(rows) <= ROWS_AT_ONCE:
             return self._plain(rows)
@@ -69,7 +71,7 @@ class Predictor:
         self._singles += 1
         if self._singles < WORTH_RECORDING:
             return False
-        row = torch.zeros(1, features)
+        row = torch.from_numpy(np.zeros((1, features), dtype=self.dtype))
         try:
             self._recorded = Prediction(self._network).in_place(row)
         except NotRecordable:

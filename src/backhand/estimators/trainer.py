@@ -5,10 +5,13 @@ Recording takes longer than many a training; a search over hundreds of fits reco
 
 from __future__ import annotations
 
+import copy
 import threading
 from collections import OrderedDict
 from collections.abc import Hashable, Sequence
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -16,10 +19,10 @@ from backhand.estimators.batches import Batches
 from backhand.estimators.penalty import Penalized
 from backhand.layer import Layer
 from backhand.losses import Loss, Weighted
-from backhand.parameter import lay_side_by_side
+from backhand.networks import Sequential
+from backhand.parameter import Parameter, lay_side_by_side
 from backhand.program import TrainingStep
 from backhand.rules import UpdateRule
-from backhand.training.threads import running_on, threads_for
 
 KEPT = 8
 """How many trainers are kept in a process."""
@@ -41,45 +44,80 @@ class Trainer:
     def __init__(self, network: Layer, loss: Loss, rule: UpdateRule) -> None:
         self.network = network
         self.loss = loss
+        self.parameters = list(network.parameters().values())
+        self.dtype = dtype_of(network)
         self._step = TrainingStep(network, Weighted(loss))
         if not self.learn_with(rule):
-            lay_side_by_side(network.parameters().values())
+            lay_side_by_side(self.parameters)
 
     def learn_with(self, rule: UpdateRule) -> bool:
         """Set the rule, with fresh memory; False, and nothing changed, where it is the same."""
         penalized = Penalized(rule)
-        if all(each.rule == penalized for each in self.network.parameters().values()):
+        if all(each.rule == penalized for each in self.parameters):
             return False
         self.network.learn_with(penalized)
         return True
 
     def forget(self) -> None:
         """Begin anew what the rules remember."""
-        for parameter in self.network.parameters().values():
+        for parameter in self.parameters:
             parameter.updates = 0
             for name, fresh in parameter.rule.state(parameter.value).items():
                 parameter.state[name].copy_(fresh)
 
-    def epoch(self, batches: Batches, order: Tensor, rates: Sequence[float]) -> Tensor:
-        """One pass over the data in one call; returns the loss of each step."""
-        with running_on(threads_for(self.network, batches.size)):
-            losses = self._step.run(batches.inputs, batches.target(), order, rates, batches.size)
+    def epochs(self, batches: Batches, order: Tensor, rates: Sequence[float]) -> Tensor:
+        """Passes over the data in one call; returns the loss of each step."""
+        losses = self._step.run(batches.inputs, batches.target(), order, rates, batches.size)
         assert losses is not None
         return losses
 
     def weights(self) -> list[Tensor]:
         """A copy of the weights as they are."""
-        return [each.value.clone() for each in self.network.parameters().values()]
+        return [each.value.clone() for each in self.parameters]
 
     def restore(self, weights: list[Tensor]) -> None:
         """Set weights that were copied, in place."""
-        for parameter, value in zip(self.network.parameters().values(), weights, strict=True):
+        for parameter, value in zip(self.parameters, weights, strict=True):
             parameter.value.copy_(value)
 
     def finite(self) -> bool:
         """Whether every weight is a finite number."""
-        sums = [each.value.sum() for each in self.network.parameters().values()]
+        sums = [each.value.sum() for each in self.parameters]
         return bool(torch.isfinite(torch.stack(sums)).all())
+
+
+def dtype_of(network: Layer) -> np.dtype[Any]:
+    """Of the numbers a network computes with; float32 where it has no weights."""
+    for parameter in network.parameters().values():
+        return parameter.value.numpy().dtype
+    return np.dtype(np.float32)
+
+
+def as_numbers(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+    """Finite numbers in a network's dtype, row by row in memory.
+
+    Raises:
+        ValueError: one is too large for it.
+    """
+    with np.errstate(over="ignore"):
+        found = np.ascontiguousarray(values, dtype=dtype)
+    if dtype != values.dtype and not np.isfinite(found).all():
+        largest = np.finfo(dtype).max
+        raise ValueError(f"X: expected numbers that {dtype} can hold, up to {largest:.3g}")
+    return found
+
+
+def copied(network: Sequential) -> Sequential:
+    """A copy of a perceptron, with what its rules remember; several times as fast as deepcopy."""
+    layers = [copy.copy(layer) for layer in network.layers]
+    for layer in layers:
+        for name, parameter in layer.own_parameters().items():
+            twin = Parameter(parameter.value.clone())
+            twin.rule = parameter.rule
+            twin.state = {key: tensor.clone() for key, tensor in parameter.state.items()}
+            twin.updates = parameter.updates
+            setattr(layer, name, twin)
+    return Sequential(layers)
 
 
 class Shelf:
@@ -99,7 +137,7 @@ class Shelf:
 
     def put(self, kind: Hashable, trainer: Trainer) -> None:
         """Leave a trainer whose network nobody holds."""
-        weights = sum(each.value.numel() for each in trainer.network.parameters().values())
+        weights = sum(each.value.numel() for each in trainer.parameters)
         if weights > LARGEST:
             return
         with self._lock:
