@@ -1,0 +1,41 @@
+"""OpenClasses: room for classes that have not been seen yet."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from backhand.layer import Layer
+
+SHUT = -1e9
+"""What is added to the logit of a class not yet seen: its probability is 0, its error too."""
+
+
+class OpenClasses(Layer):
+    """output = input + shut: logits, those of classes that are not open pressed down to nothing.
+
+    Shapes: input and output (batch, classes), shut (classes,).
+    Backward: input error = error.
+
+    Args:
+        classes: how many there is room for; none is open at first.
+    """
+
+    def __init__(self, classes: int) -> None:
+        self.classes = classes
+        self.shut = torch.full((classes,), SHUT)
+
+    def open(self, count: int) -> None:
+        """Let the first `count` classes take part."""
+        self.shut[:count] = 0
+
+    def forward(
+        self, input: Float[Tensor, "batch classes"], training: bool
+    ) -> tuple[Float[Tensor, "batch classes"], None]:
+        return input + self.shut, None
+
+    def propagate(
+        self, error: Float[Tensor, "batch classes"], memory: None, learning_rate: float
+    ) -> Float[Tensor, "batch classes"]:
+        return error

@@ -1,0 +1,282 @@
+"""OnlineEstimator: what the three online estimators share."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Collection, Hashable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import torch
+from torch import Tensor
+
+from backhand import rules
+from backhand.estimators.online.columns import Columns, number, numbers
+from backhand.estimators.online.contents import Contents, plain
+from backhand.estimators.online.learner import Learner
+from backhand.files import written_whole
+from backhand.layer import Layer, check_learning_rate
+from backhand.layers import FullyConnected, ReLU, Sigmoid, Tanh
+from backhand.networks.saving import NetworkFileError
+from backhand.rules import Adam, UpdateRule
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+Same = TypeVar("Same", bound="OnlineEstimator")
+Features = Mapping[Hashable, Any]
+
+ACTIVATIONS: dict[str, type[Layer]] = {"relu": ReLU, "sigmoid": Sigmoid, "tanh": Tanh}
+BLOCK = 8
+"""Room for inputs comes in multiples of so many."""
+
+
+class OnlineEstimator:
+    """Columns for the features, and a learner that begins with the first row."""
+
+    hidden: tuple[int, ...]
+    activation: str
+    learning_rate: float
+    rule: UpdateRule | None
+    max_features: int
+    seed: int | None
+
+    _LEARNT: ClassVar[tuple[str, ...]] = ("_columns", "_learner", "_drawn_seed")
+    """Attributes that `_contents` describes, beside those that a subclass adds."""
+
+    # What a subclass says.
+
+    def _start(self, inputs: int) -> Learner:
+        """A learner that nothing has been learnt by."""
+        raise NotImplementedError
+
+    def _begin(self) -> None:
+        """Forget everything learnt; a subclass adds its own."""
+        self._columns = Columns()
+        self._learner: Learner | None = None
+        drawn = int(torch.randint(1 << 31, ())) if self.seed is None else self.seed
+        self._drawn_seed = drawn
+
+    def _described(self) -> dict[str, Any]:
+        """What is learnt beside the tensors, for JSON; a subclass adds its own."""
+        learner = self._learner
+        return {
+            "features": [plain(name, "feature") for name in self._columns.places],
+            "inputs": learner.inputs if learner else 0,
+            "updates": learner.updates if learner else [],
+            "seed": self._drawn_seed,
+        }
+
+    def _restore(self, described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+        """Set what `_described` described; a subclass restores its own first."""
+        self._columns = Columns(described["features"])
+        self._drawn_seed = described["seed"]
+        self._learner = None
+        if described["inputs"]:
+            self._learner = self._start(described["inputs"])
+            own = self._learner.tensors()
+            if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in tensors.items()}:
+                raise ValueError("its tensors do not fit its settings")
+            for name, tensor in own.items():
+                tensor.copy_(tensors[name])
+            self._learner.updates = described["updates"]
+
+    # Settings.
+
+    def _check_settings(self) -> None:
+        name = type(self).__name__
+        self.hidden = tuple(self.hidden)
+        if not all(isinstance(size, int) and size >= 1 for size in self.hidden):
+            raise ValueError(f"{name}: hidden: expected sizes of 1 or more, got {self.hidden!r}")
+        if self.activation not in ACTIVATIONS:
+            known = ", ".join(ACTIVATIONS)
+            raise ValueError(
+                f"{name}: activation: expected one of {known}, got {self.activation!r}"
+            )
+        check_learning_rate(self.learning_rate)
+        if self.rule is not None and not isinstance(self.rule, UpdateRule):
+            raise TypeError(f"{name}: rule: expected an UpdateRule or None, got {self.rule!r}")
+        if self.max_features < 1:
+            raise ValueError(f"{name}: max_features: expected 1 or more, got {self.max_features}")
+
+    def _settings(self) -> dict[str, Any]:
+        names = inspect.signature(type(self)).parameters
+        return {name: getattr(self, name) for name in names}
+
+    def _layers(self, inputs: int, outputs: int) -> list[Layer]:
+        """Fully connected layers; the last one's weights begin at 0: it says nothing at first."""
+        layers: list[Layer] = []
+        for size in self.hidden:
+            layers += [FullyConnected(inputs, size), ACTIVATIONS[self.activation]()]
+            inputs = size
+        last = FullyConnected(inputs, outputs)
+        last.weight.value.zero_()
+        return [*layers, last]
+
+    def _rule(self) -> UpdateRule:
+        return Adam() if self.rule is None else self.rule
+
+    @property
+    def _mutable_attributes(self) -> set[str]:
+        return {"learning_rate"}
+
+    # Rows.
+
+    def _learner_for(self, x: Features) -> Learner:
+        """The learner, with x read into its row, and columns for all of x's features."""
+        learner, columns = self._learner, self._columns
+        if learner is None or not columns.read_whole(x, learner.row):
+            values = numbers(x)
+            learner = self._admit(values)
+            columns.read(values, learner.row)
+        return learner
+
+    def _outputs_for(self, x: Features) -> list[float]:
+        """What the network predicts for x; features it does not know are left out."""
+        learner, columns = self._learner, self._columns
+        assert learner is not None
+        if not columns.read_whole(x, learner.question):
+            columns.read(numbers(x), learner.question)
+        return learner.predict()
+
+    def _admit(self, present: Collection[Hashable]) -> Learner:
+        """Find columns for a row's features; those seen least give theirs up if all are taken."""
+        if len(present) > self.max_features:
+            raise ValueError(
+                f"{type(self).__name__}: a row of {len(present)} features; "
+                f"max_features={self.max_features} allows no more"
+            )
+        columns, learner = self._columns, self._learner
+        names = columns.new_in(present)
+        if learner is None:
+            learner = self._learner = self._start(self._room(len(names)))
+        wanted = min(len(columns.places) + len(names), self.max_features)
+        if wanted > learner.inputs:
+            learner.grow(self._room(max(wanted, 2 * learner.inputs)), learner.outputs)
+        for name in names:
+            place = len(columns.places)
+            if place == self.max_features:
+                place = self._seen_least(learner, present)
+                learner.forget_input(place)
+            columns.put(name, place)
+        return learner
+
+    def _room(self, features: int) -> int:
+        """How many inputs to make for so many features."""
+        return -(-min(max(features, 1), self.max_features) // BLOCK) * BLOCK
+
+    def _seen_least(self, learner: Learner, present: Collection[Hashable]) -> int:
+        """The column of the feature learnt from in the fewest rows, of those not in this one."""
+        counts = learner.statistics.count.tolist()
+        absent = (at for name, at in self._columns.places.items() if name not in present)
+        return min(absent, key=counts.__getitem__)
+
+    # Tables.
+
+    def _rows_to_learn(self, table: pd.DataFrame) -> tuple[Learner, Tensor]:
+        """The learner, with columns for the table's, and the table's rows for it."""
+        values = _columns_of(table)
+        return self._admit(values), self._rows(values, len(table))
+
+    def _rows(self, values: Mapping[Hashable, Tensor], count: int) -> Tensor:
+        """Rows with each feature in its column; what is not there is missing."""
+        assert self._learner is not None
+        rows = self._learner.missing(count)
+        for name, column in values.items():
+            place = self._columns.places.get(name)
+            if place is not None:
+                rows[:, place] = column
+        return rows
+
+    def _outputs_for_many(self, table: pd.DataFrame) -> Tensor:
+        """What the network predicts for a table's rows."""
+        assert self._learner is not None
+        rows = self._rows(_columns_of(table), len(table))
+        if not len(rows):
+            return torch.zeros(0, self._learner.outputs)
+        return self._learner.predict_rows(rows)
+
+    # Files and copies.
+
+    def save(self, path: str | Path) -> None:
+        """Write all of it to one file, whole or not at all: settings, and what was learnt.
+
+        Learning goes on after `load` as if nothing had happened, bit for bit on one machine.
+
+        Args:
+            path: conventionally ending in .safetensors.
+
+        Raises:
+            TypeError: a setting, a feature's name or a label cannot be written as JSON.
+            OSError: the file cannot be written.
+        """
+        settings = self._settings()
+        if self.rule is not None:
+            if type(self.rule) not in _RULES.values():
+                raise TypeError(f"save: the rule {self.rule!r} is none of {', '.join(_RULES)}")
+            settings["rule"] = {"class": type(self.rule).__name__, **vars(self.rule)}
+        what = {"class": type(self).__name__, "settings": settings}
+        content = Contents(*self._contents(what)).to_bytes()
+        with written_whole(Path(path), binary=True) as file:
+            file.write(content)
+
+    @classmethod
+    def load(cls: type[Same], path: str | Path) -> Same:
+        """Read what `save` wrote.
+
+        Raises:
+            NetworkFileError: the file is cut short, not an online estimator of this class, of a
+                newer format, or does not fit together.
+            OSError: the file cannot be read.
+        """
+        contents = Contents.from_bytes(Path(path).read_bytes(), path)
+        kind = contents.rest.get("class")
+        if kind != cls.__name__:
+            raise NetworkFileError(f"{path}: a saved {kind}, not a {cls.__name__}")
+        try:
+            settings = dict(contents.rest["settings"])
+            settings["hidden"] = tuple(settings["hidden"])
+            if settings["rule"] is not None:
+                rule = dict(settings["rule"])
+                settings["rule"] = _RULES[rule.pop("class")](**rule)
+            found = cls(**settings)
+            found._restore(contents.rest, contents.tensors)
+        except (KeyError, TypeError, ValueError) as problem:
+            raise NetworkFileError(f"{path}: does not fit together: {problem}") from None
+        return found
+
+    def _contents(self, more: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
+        tensors = self._learner.tensors() if self._learner else {}
+        return tensors, {**more, **self._described()}
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy or pickle holds what a file does; the recorded steps are made again."""
+        kept = {name: value for name, value in vars(self).items() if name not in self._LEARNT}
+        return {**kept, "_content": Contents(*self._contents({})).to_bytes()}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        contents = Contents.from_bytes(state.pop("_content"), "pickle")
+        vars(self).update(state)
+        self._restore(contents.rest, contents.tensors)
+
+    def __repr__(self) -> str:
+        defaults = inspect.signature(type(self)).parameters
+        words = [
+            f"{name}={value!r}"
+            for name, value in self._settings().items()
+            if value != defaults[name].default
+        ]
+        return f"{type(self).__name__}({', '.join(words)})"
+
+
+def _columns_of(table: pd.DataFrame) -> dict[Hashable, Tensor]:
+    """A DataFrame's columns by name, as numbers."""
+    return {
+        name: torch.tensor([number(name, value) for value in table[name]], dtype=torch.float64)
+        for name in table.columns
+    }
+
+
+_RULES = {each.__name__: each for each in (rules.SGD, rules.Momentum, rules.Adam, rules.AdamW)}
+"""The rules a file may name."""
