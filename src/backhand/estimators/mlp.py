@@ -363,7 +363,7 @@ def _r2(target: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None) -
     """As sklearn.metrics.r2_score, the mean over the outputs; in a tenth of its time."""
     weights = np.ones(len(target)) if weights is None else weights
     target, predicted = target.reshape(len(target), -1), predicted.reshape(len(target), -1)
-    mean = weights @ target / weights.sum()
+    mean = np.average(target, axis=0, weights=weights)
     rest, total = weights @ (target - predicted) ** 2, weights @ (target - mean) ** 2
     scores = 1 - np.divide(rest, total, out=np.where(rest > 0, 1.0, 0.0), where=total > 0)
     return float(scores.mean())

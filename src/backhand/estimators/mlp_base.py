@@ -133,7 +133,9 @@ class MLPBase(BaseEstimator):  # type: ignore[misc]
             )
         weights = self._weigh(y, sample_weight)
         if weights is not None and not weights.sum() > 0:
-            raise ValueError("sample_weight: expected at least one weight above 0, got only zeros")
+            raise ValueError(
+                "weights: expected at least one row of a weight above 0, got only zeros"
+            )
         random = check_random_state(self.random_state)
         if self.dropout or self.network is not None:  # they draw from torch's generator
             with torch.random.fork_rng(devices=[]):
