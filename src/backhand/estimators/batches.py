@@ -17,7 +17,7 @@ from torch import Tensor
 SIZES = (1, 2, 4, 8, 16, 32, 48, 64, 96, 128, 160, 200)
 """The rows of a step for tables smaller than a batch: few, so that few steps are recorded."""
 
-LARGEST = 4_000_000
+LARGEST = 1_000_000
 """Numbers in a table up to which batches are filled up: its rows then stand there twice."""
 
 
