@@ -181,6 +181,7 @@ def test_early_stopping_restores_the_best_weights() -> None:
     assert best < ours.n_iter_
     assert same_weights(ours, classifier(**options | {"max_iter": best}).fit(X, Y))
     assert ours.best_validation_score_ == max(ours.validation_scores_)
+    assert ours.score(X, Y) > 0.8
 
 
 def test_class_weights_are_sample_weights() -> None:

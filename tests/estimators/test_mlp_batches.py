@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from backhand import SGD, Adam, FullyConnected, MSELoss, Sequential, TrainingStep
@@ -15,6 +15,9 @@ from backhand.estimators.rates import Rates
 from backhand.training import cosine
 
 
+@example(rows=7, size=3, fill=True, weighted=False, epochs=2)
+@example(rows=5, size=30, fill=True, weighted=True, epochs=1)
+@example(rows=7, size=3, fill=False, weighted=True, epochs=1)
 @given(
     rows=st.integers(1, 30),
     size=st.integers(1, 30),
