@@ -11,13 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from floor import bare_residual_products
 from pages import grid, table
 from peers import ours, pytorch
 from problem import SMALL, Problem
 from timing import interleaved
 
 import backhand as bh
-from backhand.program import Native, choose
+from backhand.program import Inductor, Native, choose
 
 HERE = Path(__file__).parent
 
@@ -101,3 +102,33 @@ def fresh_job() -> str:
             rows.append([title, f"{statistics.median(times):.0f}"])
     title = "(h) The disc job in a fresh process, from fit to the trained network"
     return grid(title, ["", "ms"], rows)
+
+
+def residual(rounds: int, seconds: float) -> str:
+    """A residual network of six layers, 256 wide, at batch 256, on two threads."""
+    torch.set_num_threads(2)
+    input, target = torch.randn(256, 256) * 0.1, torch.randint(10, (256,))
+    tables = []
+    for adam in (False, True):
+        calls = {"its bare matrix products": bare_residual_products()}
+        for engine in (bh.Replay(), Native(), Inductor()):
+            step = bh.TrainingStep(_residual(adam), bh.CrossEntropyLoss(), engine, losses=False)
+            step.record(input, target)
+            calls[f"Backhand, {type(engine).__name__}"] = _stepping(step, input, target)
+        calls |= pytorch.residual_steps(adam, input, target)
+        title = "(i) One step of a residual network of 6 layers 256 wide, batch 256, 2 threads"
+        times = interleaved(calls, rounds, seconds)
+        rule = "Adam" if adam else "SGD"
+        tables.append(table(f"{title}, {rule}", times, 1e3, "ms", "PyTorch"))
+    torch.set_num_threads(1)
+    return "\n\n".join(tables)
+
+
+def _residual(adam: bool) -> bh.Sequential:
+    block = [bh.Residual(bh.Sequential([bh.FullyConnected(256, 256), bh.ReLU()])) for _ in range(6)]
+    network = bh.Sequential([*block, bh.FullyConnected(256, 10)])
+    return network.learn_with(bh.Adam() if adam else bh.SGD())
+
+
+def _stepping(step: bh.TrainingStep, input: torch.Tensor, target: torch.Tensor):
+    return lambda: step(input, target, 1e-4)

@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 import torch
-from engines import fresh_job, one_row, sizes
+from engines import fresh_job, one_row, residual, sizes
 from floor import bare_products
 from pages import grid, heading, per_step, table
 from peers import available, ours, pytorch
@@ -63,6 +63,7 @@ def main() -> None:
     pages.append(sizes(rounds, seconds))
     pages.append(one_row(rounds, seconds))
     pages.append(fresh_job())
+    pages.append(residual(rounds, seconds))
     text = "\n\n".join(pages) + "\n"
     options.out.write_text(text)
     print(text)

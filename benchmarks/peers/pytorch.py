@@ -64,6 +64,42 @@ def predictions(row: np.ndarray) -> dict[str, Callable[[], object]]:
     return {"PyTorch eager, inference mode": predict}
 
 
+class _Block(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.branch = nn.Sequential(nn.Linear(256, 256), nn.ReLU())
+
+    def forward(self, input: torch.Tensor) -> torch.Tensor:
+        return input + self.branch(input)
+
+
+def residual_steps(
+    adam: bool, input: torch.Tensor, target: torch.Tensor
+) -> dict[str, Callable[[], object]]:
+    """A residual network of six layers 256 wide: eager, and forward and loss compiled."""
+    loss = nn.CrossEntropyLoss()
+
+    def made(compiled: bool, **options: bool) -> Callable[[], None]:
+        network = nn.Sequential(*[_Block() for _ in range(6)], nn.Linear(256, 10))
+        kind = torch.optim.Adam if adam else torch.optim.SGD
+        optimizer = kind(network.parameters(), lr=1e-4, **options)
+
+        def forward() -> torch.Tensor:
+            return loss(network(input), target)
+
+        value = torch.compile(forward) if compiled else forward
+
+        def step() -> None:
+            optimizer.zero_grad(set_to_none=True)
+            value().backward()
+            optimizer.step()
+
+        return step
+
+    calls = {f"PyTorch eager, {name}": made(False, **each) for name, each in OPTIONS.items()}
+    return calls | {"PyTorch, torch.compile, fused optimizer": made(True, fused=True)}
+
+
 def compiled_steps(problem: Problem) -> dict[str, Callable[[], object]]:
     """torch.compile of forward, loss and backward, with the plain optimizer."""
     input, target = map(torch.from_numpy, problem.data())

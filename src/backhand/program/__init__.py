@@ -1,8 +1,9 @@
 """Programs: a step recorded once, planned, and run by an engine."""
 
-from backhand.program.engines import Bound, Engine, Replay
+from backhand.program.engines import Bound, CannotCompile, Engine, Replay
 from backhand.program.engines.choice import choose
-from backhand.program.engines.native import CannotCompile, Native, NotNative
+from backhand.program.engines.inductor import Inductor
+from backhand.program.engines.native import Native, NotNative
 from backhand.program.in_place import PredictionInPlace, TrainingStepInPlace
 from backhand.program.memory import Memory
 from backhand.program.plan import Plan
@@ -15,6 +16,7 @@ __all__ = [
     "CannotCompile",
     "Engine",
     "FrozenScalar",
+    "Inductor",
     "Live",
     "Memory",
     "Native",

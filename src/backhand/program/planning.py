@@ -41,12 +41,15 @@ from backhand.program.record import Call, View
 from backhand.program.side_by_side import work_side_by_side
 
 
-def plan_line(line: Line, wanted: Iterable[str], alignment: int = ALIGNMENT) -> Plan:
+def plan_line(
+    line: Line, wanted: Iterable[str], alignment: int = ALIGNMENT, packed: bool = True
+) -> Plan:
     """The plan of a recorded line.
 
     Args:
         line: the recording.
         wanted: which of its results the caller receives; what only serves others is dead.
+        packed: whether rules work side by side on one storage; default True.
         alignment: bytes, a multiple of which every temporary begins at; default 64.
     """
     recording = line.recording
@@ -61,7 +64,8 @@ def plan_line(line: Line, wanted: Iterable[str], alignment: int = ALIGNMENT) -> 
     _bind_constants(plan)
     _do_repeated_work_once(plan)
     _remove_dead_work(plan)
-    work_side_by_side(plan)
+    if packed:
+        work_side_by_side(plan)
     _forget_unused_storages(plan)
     _name_storages(plan)
     _place(plan, _write_over_dying_operands(plan), alignment)

@@ -33,7 +33,7 @@ class Program:
     def __init__(
         self, network: Layer, line: Line, results: Sequence[str], engine: Engine | None, name: str
     ) -> None:
-        self.plan: Plan = plan_line(line, results)
+        self.plan: Plan = plan_line(line, results, packed=engine is None or engine.packs)
         self.memory: Memory = memory_of(network, self.plan)
         self.engine, self.bound = bind(engine, self.plan, line.recording.outside, name)
         self.learning: list[Parameter] = line.learning

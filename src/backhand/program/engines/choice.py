@@ -8,8 +8,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from backhand.program.engines.engine import Bound, Engine
-from backhand.program.engines.native import CannotCompile, Native, NotNative
+from backhand.program.engines.engine import Bound, CannotCompile, Engine
+from backhand.program.engines.native import Native, NotNative
 from backhand.program.engines.replay import Replay
 from backhand.program.plan import Plan
 
@@ -54,9 +54,9 @@ def bind(
         return wanted, wanted.bind(plan, outside, name)
     except NotNative as problem:
         if engine is not None:
-            _say(f"Replay runs the step, not Native: {problem}")
+            _say(f"Replay runs the step, not {type(wanted).__name__}: {problem}")
     except CannotCompile as problem:
-        _say(f"Replay runs the steps, not Native: {problem}")
+        _say(f"Replay runs the steps, not {type(wanted).__name__}: {problem}")
     replay = Replay()
     return replay, replay.bind(plan, outside, name)
 

@@ -10,9 +10,19 @@ from torch import Tensor
 from backhand.program.plan import Plan
 
 
+class CannotCompile(RuntimeError):
+    """There is no compiler, or it failed; says what it said."""
+
+
 @runtime_checkable
 class Engine(Protocol):
-    """Makes plans ready to run."""
+    """Makes plans ready to run.
+
+    Attributes:
+        packs: whether update rules should work side by side on one storage, for fewer calls.
+    """
+
+    packs: bool
 
     def bind(self, plan: Plan, outside: Mapping[int, Tensor], name: str) -> Bound:
         """Bind a plan to memory.

@@ -26,6 +26,8 @@ GATHERED_AT_ONCE = 4 << 20
 class Replay:
     """The engine that is always there."""
 
+    packs = True
+
     def bind(self, plan: Plan, outside: Mapping[int, Tensor], name: str) -> Replayed:
         """See Engine."""
         return Replayed(plan, outside, name)

@@ -18,6 +18,7 @@ from pathlib import Path
 
 import torch
 
+from backhand.program.engines.engine import CannotCompile
 from backhand.program.engines.native import cache
 
 FLAGS = (
@@ -28,10 +29,6 @@ FLAGS = (
 every run; nothing here lets the compiler forget that there are NaN and infinities."""
 
 SECONDS = 120
-
-
-class CannotCompile(RuntimeError):
-    """There is no C compiler, or it failed; says what it said."""
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,8 @@ class Native:
     from a counter-based generator whose key is drawn from torch's at every call.
     """
 
+    packs = True
+
     def bind(self, plan: Plan, outside: Mapping[int, Tensor], name: str) -> Compiled:
         """See Engine.
 

@@ -1,0 +1,132 @@
+"""Inductor: the flat line through PyTorch's own compiler, as one graph.
+
+For large networks and long runs: compiling takes seconds. The line is written without a single
+place in memory, each value as a variable of its own, and the compiler fuses and plans anew. Live
+scalars go in as 0-dim tensors, so that no learning rate compiles again.
+"""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from backhand.program.engines.engine import CannotCompile
+from backhand.program.engines.inductor.line import FlatLine
+from backhand.program.engines.memory import PlanMemory
+from backhand.program.plan import Plan
+from backhand.program.record import View
+from backhand.program.scalars import evaluate
+from backhand.values import tensors
+
+OPTIONS: dict[str, str | int | bool | Callable[..., Any]] = {"cpp_wrapper": True}
+"""For torch.compile: what calls the kernels is C++ too, not Python."""
+
+
+class Inductor:
+    """The engine for large networks; see the module. Agrees with the plain step to rounding."""
+
+    def bind(self, plan: Plan, outside: Mapping[int, Tensor], name: str) -> Compiled:
+        """See Engine.
+
+        Raises:
+            CannotCompile: the compiler failed; says what it said.
+        """
+        return Compiled(plan, outside, name)
+
+    packs = False  # the compiler fuses a rule's work itself, and pays for slices of one storage
+
+    def __repr__(self) -> str:
+        return "Inductor()"
+
+
+class Compiled:
+    """A plan as one compiled graph; see Bound."""
+
+    def __init__(self, plan: Plan, outside: Mapping[int, Tensor], name: str) -> None:
+        memory = PlanMemory(plan, outside)
+        memory.make_constants()
+        line = FlatLine(plan, name)
+        self.text = line.text
+        self.scalars = tuple(sorted(plan.scalars()))
+        self.namespace: dict[str, Any] = {"torch": torch, **line.objects}
+        self.done = 0
+        self._results = list(plan.results.values())
+        self._lasting = [
+            memory.tensor(view) if number in memory.blocks else _typed(outside[number], view)
+            for number, view in line.lasting.items()
+        ]
+        self._trees = list(line.trees)
+        self._values = [torch.zeros((), dtype=torch.float64) for _ in self._trees]
+        self._function = _compiled(line, name, dict(self.namespace))
+        self._try_out([torch.zeros(v.shape, dtype=v.dtype) for v in plan.arguments.values()])
+
+    def _try_out(self, batch: list[Tensor]) -> None:
+        """Compile now, on a batch of zeros, and leave everything as it was."""
+        kept = [each.clone() for each in self._lasting]
+        randomness = torch.random.get_rng_state()
+        try:
+            with torch.inference_mode():
+                self.run(*batch, *[1.0] * len(self.scalars))
+        except Exception as problem:
+            raise CannotCompile(f"torch.compile: {problem}") from problem
+        finally:
+            torch.random.set_rng_state(randomness)
+            for each, before in zip(self._lasting, kept, strict=True):
+                each.copy_(before)
+
+    def run(self, *values: Any) -> Any:
+        """See Bound."""
+        count = len(values) - len(self.scalars)
+        live = dict(zip(self.scalars, values[count:], strict=True))
+        for place, tree in zip(self._values, self._trees, strict=True):
+            place.fill_(evaluate(tree, live))
+        found = self._function(*values[:count], *self._lasting, *self._values)
+        if len(found) > 1:
+            return tuple(found)
+        return found[0] if found else None
+
+    def in_place(self, batch: Sequence[Tensor]) -> tuple[Callable[..., None], list[Tensor]]:
+        """See Bound."""
+        results = [torch.empty(view.shape, dtype=view.dtype) for view in self._results]
+
+        def run(*scalars: float) -> None:
+            with torch.inference_mode():
+                found = self.run(*batch, *scalars)
+                for result, each in zip(results, tensors(found) if results else [], strict=True):
+                    result.copy_(each)
+
+        return run, results
+
+    def run_many(
+        self, data: Sequence[Tensor], order: Tensor, scalars: Sequence[tuple[float, ...]]
+    ) -> Tensor | None:
+        """See Bound."""
+        self.done = 0
+        results: list[Tensor] = []
+        for rows, values in zip(
+            torch.split(order, len(order) // len(scalars)), scalars, strict=True
+        ):
+            results.append(self.run(*[each[rows] for each in data], *values))
+            self.done += 1
+        return torch.stack(results) if self._results else None
+
+
+def _typed(tensor: Tensor, view: View) -> Tensor:
+    """A view of a tensor's storage."""
+    typed = tensor if tensor.dtype is view.dtype else tensor.view(view.dtype)
+    return typed.as_strided(view.shape, view.stride, view.offset)
+
+
+def _compiled(line: FlatLine, name: str, namespace: dict[str, Any]) -> Callable[..., Any]:
+    """The function, to be compiled at its first call."""
+    file = f"<{name} for inductor {id(line):x}>"
+    linecache.cache[file] = (len(line.text), None, line.text.splitlines(keepends=True), file)
+    exec(compile(line.text, file, "exec"), namespace)
+    compiled: Callable[..., Any] = torch.compile(
+        namespace[name], fullgraph=True, dynamic=False, options=OPTIONS
+    )
+    return compiled
