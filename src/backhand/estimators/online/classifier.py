@@ -33,9 +33,9 @@ class OnlineClassifier(OnlineEstimator, MiniBatchClassifier):
     probability is 0. Memory is constant but for new features and classes.
 
     Args:
-        hidden: sizes of the hidden layers; () for a linear model. Default (32,).
+        hidden: sizes of the hidden layers; () for a linear model. Default (64,).
         activation: "relu" (default), "tanh" or "sigmoid".
-        learning_rate: default 0.01; may be set anew at any time.
+        learning_rate: default 0.005; may be set anew at any time.
         rule: how weights learn; default Adam().
         max_features: beyond so many, a new feature takes the place of the one learnt from in
             the fewest rows. Default 1000.
@@ -53,9 +53,9 @@ class OnlineClassifier(OnlineEstimator, MiniBatchClassifier):
 
     def __init__(
         self,
-        hidden: tuple[int, ...] = (32,),
+        hidden: tuple[int, ...] = (64,),
         activation: str = "relu",
-        learning_rate: float = 0.01,
+        learning_rate: float = 0.005,
         rule: UpdateRule | None = None,
         max_features: int = 1000,
         max_classes: int = 100,

@@ -30,9 +30,9 @@ class OnlineRegressor(OnlineEstimator, MiniBatchRegressor):
     but for new features.
 
     Args:
-        hidden: sizes of the hidden layers; () for a linear model. Default (32,).
+        hidden: sizes of the hidden layers; () for a linear model. Default (64,).
         activation: "relu" (default), "tanh" or "sigmoid".
-        learning_rate: default 0.01; may be set anew at any time.
+        learning_rate: default 0.005; may be set anew at any time.
         rule: how weights learn; default Adam().
         max_features: beyond so many, a new feature takes the place of the one learnt from in
             the fewest rows. Default 1000.
@@ -46,9 +46,9 @@ class OnlineRegressor(OnlineEstimator, MiniBatchRegressor):
 
     def __init__(
         self,
-        hidden: tuple[int, ...] = (32,),
+        hidden: tuple[int, ...] = (64,),
         activation: str = "relu",
-        learning_rate: float = 0.01,
+        learning_rate: float = 0.005,
         rule: UpdateRule | None = None,
         max_features: int = 1000,
         seed: int | None = None,

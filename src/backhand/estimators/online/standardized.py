@@ -18,9 +18,10 @@ class Standardized(Layer):
     used after training is what was trained on, and |output| is at most √(number of values - 1).
     A missing value, or one of a feature that never varied, gives 0.
 
-    For n present values x of a feature in this batch (Welford 1962, Chan et al. 1983):
-    count' = count + n;  mean' = mean + Σ(x - mean) / count';
-    squares' = squares + Σ(x - mean)(x - mean');  deviation² = squares' / count'.
+    A feature's n present values of a batch, of mean m and sum of squared distances from it q,
+    join what is known of it (Chan et al. 1983; Welford 1962 where n is 1):
+    count' = count + n;  mean' = mean + (m - mean) n / count';
+    squares' = squares + q + (m - mean)² count n / count';  deviation² = squares' / count'.
 
     Shapes: input (batch, features) in float64, output the same in float32.
     Backward: an input has no derivative here; count, mean and squares become those above.
@@ -43,17 +44,19 @@ class Standardized(Layer):
     ) -> tuple[Float[Tensor, "batch features"], tuple[Tensor, Tensor, Tensor]]:
         self.expect_features(input, self.features, self.mean)
         present = input == input
-        delta = torch.where(present, input - self.mean, torch.zeros_like(input))
-        count = self.count + present.to(torch.float64).sum(0)
-        divisor = count.clamp(min=1)
-        step = delta.sum(0) / divisor
-        # A missing value must count as the mean in what follows, too: hence the mask.
-        rest = torch.where(present, delta - step, torch.zeros_like(input))
-        squares = self.squares + (delta * rest).sum(0)
-        deviation = (squares / divisor).sqrt()
-        varied = deviation > 0
-        output = torch.where(varied, rest / deviation, torch.zeros_like(rest))
-        return output.to(torch.float32), (count, self.mean + step, squares)
+        nothing = torch.zeros_like(input)
+        number = present.to(torch.float64).sum(0)
+        own_mean = torch.where(present, input, nothing).sum(0) / number.clamp(min=1)
+        own = torch.where(present, input - own_mean, nothing)
+        count = self.count + number
+        share = number / count.clamp(min=1)
+        step = own_mean - self.mean
+        mean = self.mean + step * share
+        squares = self.squares + (own * own).sum(0) + step * step * self.count * share
+        deviation = (squares / count.clamp(min=1)).sqrt()
+        known = torch.logical_and(present, deviation > 0)
+        output = torch.where(known, (input - mean) / deviation, nothing)
+        return output.to(torch.float32), (count, mean, squares)
 
     def propagate(self, error: Any, memory: Any, learning_rate: float) -> None:
         for statistic, now in zip((self.count, self.mean, self.squares), memory, strict=True):

@@ -1,0 +1,111 @@
+"""Saved and restored, copied and pickled: learning goes on as if nothing had happened."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+from streams import KINDS, answer, learn, rows
+
+from backhand import Adam, Momentum
+from backhand.estimators.online import OnlineClassifier, OnlineRegressor
+from backhand.networks.saving import NetworkFileError, save
+from backhand.rules import UpdateRule
+
+kinds = pytest.mark.parametrize("kind", KINDS)
+
+
+def through_a_file(model, path):
+    model.save(path / "model.safetensors")
+    return type(model).load(path / "model.safetensors")
+
+
+WAYS = {
+    "file": through_a_file,
+    "pickle": lambda model, path: pickle.loads(pickle.dumps(model)),
+    "deepcopy": lambda model, path: copy.deepcopy(model),
+}
+
+
+@kinds
+@pytest.mark.parametrize(
+    ("way", "rule"),
+    [("file", None), ("file", Momentum(0.5)), ("pickle", None), ("deepcopy", None)],
+    ids=str,
+)
+def test_learning_goes_on_bit_for_bit(kind, way, rule, tmp_path) -> None:
+    model = kind(hidden=(6,), activation="tanh", rule=rule, learning_rate=0.01)
+    learn(model, rows(40))
+    again = WAYS[way](model, tmp_path)
+    assert repr(again) == repr(model)
+    for each in (model, again):
+        learn(each, rows(40, features=12, seed=1))
+    for x in rows(20, seed=2):
+        assert answer(again, x) == answer(model, x)
+
+
+@kinds
+def test_what_has_learnt_nothing_can_be_saved(kind, tmp_path) -> None:
+    model = kind()
+    again = through_a_file(model, tmp_path)
+    for each in (model, again):
+        learn(each, rows(5))
+    assert answer(again, rows(1)[0]) == answer(model, rows(1)[0])
+
+
+def test_the_file_is_small_and_holds_labels_of_several_types(tmp_path) -> None:
+    model = OnlineClassifier(hidden=(32,))
+    for x, y in zip(rows(6, features=10), ["a", 1, 2.5, True, False, 1], strict=True):
+        model.learn_one(x | {7: 1.0}, y)
+    again = through_a_file(model, tmp_path)
+    assert again.classes_ == ["a", 1, 2.5, False]
+    assert list(map(type, again.classes_)) == list(map(type, model.classes_))
+    assert again._columns.places == model._columns.places
+    assert (tmp_path / "model.safetensors").stat().st_size < 20_000
+
+
+def test_files_that_are_something_else(tmp_path) -> None:
+    path = tmp_path / "model.safetensors"
+    model = OnlineClassifier(seed=0)
+    learn(model, rows(5))
+    model.save(path)
+    with pytest.raises(
+        NetworkFileError, match=r"model\.safetensors: a saved OnlineClassifier, not"
+    ):
+        OnlineRegressor.load(path)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-10])
+    with pytest.raises(NetworkFileError, match=r"model\.safetensors: .*cut short"):
+        OnlineClassifier.load(path)
+    path.write_bytes(whole.replace(b'\\"format\\": 1', b'\\"format\\": 9'))
+    with pytest.raises(NetworkFileError, match="format 9; this Backhand reads up to 1"):
+        OnlineClassifier.load(path)
+    path.write_bytes(whole.replace(b": [64]", b": [65]"))
+    with pytest.raises(NetworkFileError, match="does not fit"):
+        OnlineClassifier.load(path)
+    save(model._learner.network.layers[1], path)
+    with pytest.raises(NetworkFileError, match="not an online estimator"):
+        OnlineClassifier.load(path)
+
+
+class Own(UpdateRule):
+    def update(self, parameter, gradient, learning_rate) -> None:
+        parameter.value.add_(gradient, alpha=-learning_rate)
+
+
+def test_what_a_file_cannot_hold_is_refused_and_leaves_no_file(tmp_path) -> None:
+    odd = OnlineRegressor()
+    odd.learn_one({("a", 1): 1.0}, 1.0)
+    for model, message in (
+        (odd, r"the feature \('a', 1\)"),
+        (OnlineRegressor(rule=Own()), "the rule"),
+    ):
+        with pytest.raises(TypeError, match=message):
+            model.save(tmp_path / "model.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_settings_come_back(tmp_path) -> None:
+    model = OnlineRegressor((3,), "sigmoid", 0.25, Adam(beta1=0.5), 7, 9)
+    assert through_a_file(model, tmp_path)._settings() == model._settings()
