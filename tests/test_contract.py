@@ -118,10 +118,21 @@ def test_keeps_its_last_input_and_wants_a_call_before_each_backward(name) -> Non
     assert layer.last_input is input
     with pytest.raises(bh.LayerError, match="expected an error of its output's shape"):
         layer.backward(torch.zeros(7, 7, dtype=torch.float64), 0.1)
+    with pytest.raises(bh.LayerError, match=r"output's dtype torch.float64, got torch.float32"):
+        layer.backward(torch.ones_like(output, dtype=torch.float32), 0.1)
     layer.backward(torch.ones_like(output), 0.1)
     assert layer.last_input is input
     with pytest.raises(RuntimeError, match="once for each call"):
         layer.backward(torch.ones_like(output), 0.1)
+
+
+def test_after_a_call_that_failed_backward_has_nothing_to_go_back_through() -> None:
+    layer = bh.FullyConnected(3, 2)
+    layer(torch.randn(4, 3))
+    with pytest.raises(bh.LayerError, match="expected input"):
+        layer(torch.randn(4, 5))
+    with pytest.raises(RuntimeError, match="call the layer first"):
+        layer.backward(torch.ones(4, 2), 0.1)
 
 
 @pytest.mark.parametrize("rate", [float("nan"), float("inf"), -0.1])

@@ -17,7 +17,16 @@ from torch import Tensor
 
 from backhand.gate import Gate, settling
 from backhand.parameter import Parameter, lay_side_by_side
-from backhand.values import Shape, Value, aligned_all, ordinary, plain_shape, settled, shape_of
+from backhand.values import (
+    Shape,
+    Value,
+    aligned_all,
+    dtype_of,
+    ordinary,
+    plain_shape,
+    settled,
+    shape_of,
+)
 
 if TYPE_CHECKING:
     from backhand.rules import UpdateRule
@@ -47,7 +56,7 @@ class Layer:
     last_input: Value | None = None
     """The input of the last call (not of `predict`); None before the first."""
 
-    _awaiting_backward: tuple[Any, Shape] | None = None
+    _awaiting_backward: tuple[Any, Shape, Any] | None = None
 
     # What an author of a layer writes.
 
@@ -72,9 +81,10 @@ class Layer:
 
     def __call__(self, input: Value) -> Any:
         """The forward half of a training step: returns the output, keeps what backward needs."""
+        self._awaiting_backward = None  # whatever happens, not the call before
         output, memory = self.forward(settled(input), True)
         self.last_input = input
-        self._awaiting_backward = (memory, shape_of(output))
+        self._awaiting_backward = (memory, shape_of(output), dtype_of(output))
         return output
 
     def backward(self, error: Value, learning_rate: float) -> Any:
@@ -89,7 +99,7 @@ class Layer:
 
         Raises:
             RuntimeError: no call is waiting for its backward.
-            LayerError: the error's shape is not the output's.
+            LayerError: the error's shape or dtype is not the output's.
             ValueError: the learning rate is negative, infinite or not a number.
         """
         if self._awaiting_backward is None:
@@ -98,11 +108,16 @@ class Layer:
                 "call the layer first, and backward once for each call"
             )
         check_learning_rate(learning_rate)
-        memory, expected = self._awaiting_backward
+        memory, expected, dtype = self._awaiting_backward
         if shape_of(error) != expected:
             raise LayerError(
                 f"{self!r}.backward expected an error of its output's shape "
                 f"{plain_shape(expected)}, got {plain_shape(shape_of(error))}"
+            )
+        if dtype_of(error) != dtype:
+            raise LayerError(
+                f"{self!r}.backward expected an error of its output's dtype {dtype}, "
+                f"got {dtype_of(error)}"
             )
         self._awaiting_backward = None
         with settling():

@@ -41,6 +41,13 @@ def shape_of(value: Value) -> Shape:
     return value.shape
 
 
+def dtype_of(value: Value) -> Any:
+    """The dtype of a tensor; of a tuple, a tuple of dtypes."""
+    if isinstance(value, tuple):
+        return tuple(dtype_of(each) for each in value)
+    return value.dtype
+
+
 def plain_shape(shape: Shape) -> Shape:
     """The shape as it should print."""
     return tuple(plain_shape(each) if isinstance(each, tuple) else each for each in shape)

@@ -129,6 +129,14 @@ def test_a_bad_number_leaves_the_last_good_weights_and_states(record) -> None:
 
 
 @pytest.mark.parametrize("record", [True, False])
+def test_a_rule_state_that_overflows_stops_training_though_the_weights_are_finite(record) -> None:
+    network = bh.FullyConnected(1, 1).learn_with(bh.Adam())
+    data = (torch.full((4, 1), 1e15), torch.full((4, 1), 1e14))  # squares of gradients overflow
+    with pytest.raises(bh.NonFiniteLoss, match="a rule's state"):
+        bh.fit(network, LOSS, data, epochs=3, batch_size=4, learning_rate=1e-30, record=record)
+
+
+@pytest.mark.parametrize("record", [True, False])
 def test_training_goes_on_after_a_bad_number_in_the_middle_of_an_accumulation(record) -> None:
     one, other = (bh.FullyConnected(2, 1).gate_with(bh.Accumulation(every=4)) for _ in range(2))
     with pytest.raises(bh.NonFiniteLoss):

@@ -105,8 +105,9 @@ class Training:
         if not (math.isfinite(mean) and self.good.all_finite()):
             self.good.restore()
             raise NonFiniteLoss(
-                f"epoch {number}: the loss or a weight is no longer a finite number (the "
-                f"learning rate was {rates[0]:g}); the weights are those of epoch {number - 1}"
+                f"epoch {number}: the loss, a weight or a rule's state is no longer a finite "
+                f"number (the learning rate was {rates[0]:g}); the weights are those of epoch "
+                f"{number - 1}"
             )
         self.good.keep()
         return mean, rates[-1]

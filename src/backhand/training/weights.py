@@ -28,8 +28,12 @@ class Weights:
         self._updates = [each.updates for each in self._parameters]
 
     def all_finite(self) -> bool:
-        """Whether every weight the network has now is a finite number."""
-        return all(_finite(each.value) for each in self._parameters)
+        """Whether every weight and state the network has now is a finite number."""
+        return all(
+            _finite(tensor)
+            for each in self._parameters
+            for tensor in (each.value, *each.state.values())
+        )
 
     def restore(self) -> None:
         """Give the network back what was kept, in place, and forget what its gates still hold."""
