@@ -5,6 +5,7 @@ Needs gcc, `pip install emlearn scikit-learn`, and Backhand. emlearn predicts on
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 import tempfile
 import warnings
@@ -27,7 +28,7 @@ def main() -> None:
     """Print a table."""
     print("| network | by | does | flash | RAM |")
     print("|---|---|---|---:|---:|")
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder):  # emlearn leaves files
         for title, (sizes, name, activation) in CASES.items():
             for by, does, source, include in exports(Path(folder), sizes, name, activation):
                 text, data, bss = measured(source, include)
