@@ -6,6 +6,7 @@ import gc
 import math
 import random
 import tracemalloc
+from collections import defaultdict
 
 import pandas as pd
 import pytest
@@ -190,12 +191,15 @@ def test_memory_is_flat(kind) -> None:
 BAD = [
     ({"a": "red"}, TypeError, "feature 'a': expected a number, got 'red'"),
     ({"a": math.inf}, ValueError, "feature 'a': expected a finite number or NaN, got inf"),
+    ({"a": 10**400}, ValueError, "feature 'a': expected a finite number"),
     ([1.0], TypeError, "expected a dict of features, got list"),
 ]
 
 
 @kinds
-@pytest.mark.parametrize(("x", "error", "message"), BAD, ids=["text", "infinite", "list"])
+@pytest.mark.parametrize(
+    ("x", "error", "message"), BAD, ids=["text", "infinite", "too large", "list"]
+)
 def test_bad_rows_are_refused_and_change_nothing(kind, x, error, message) -> None:
     model = kind(seed=0)
     learn(model, [{"a": value} for value in (1.0, 2.0, 3.0)])
@@ -205,6 +209,27 @@ def test_bad_rows_are_refused_and_change_nothing(kind, x, error, message) -> Non
             ask()
     after = answer(model, {"a": 2.5})
     assert after == before
+
+
+def test_a_dict_that_makes_up_values_is_left_alone() -> None:
+    model = OnlineRegressor(seed=0)
+    learn(model, rows(5))
+    x = defaultdict(float, f0=1.0, f1=2.0, other=3.0, f2=1.0)
+    model.predict_one(x)
+    model.learn_one(x, 1.0)
+    assert sorted(x) == ["f0", "f1", "f2", "other"]
+
+
+def test_a_label_refused_leaves_a_model_that_works() -> None:
+    model = OnlineClassifier(seed=0)
+    with pytest.raises(TypeError, match="expected a label"):
+        model.learn_one({"a": 1.0}, None)
+    with pytest.raises(TypeError, match="expected a label"):
+        model.learn_many(pd.DataFrame(rows(3)), pd.Series(["x", None, "y"]))
+    assert model.predict_proba_one({"a": 1.0}) == {}
+    with pytest.raises(TypeError, match="feature 'a'"):
+        model.learn_one({"a": "red"}, "x")
+    assert model.predict_one({"a": 1.0}) is None
 
 
 @pytest.mark.parametrize("y", [None, math.nan], ids=str)

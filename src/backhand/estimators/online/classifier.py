@@ -99,8 +99,10 @@ class OnlineClassifier(OnlineEstimator, MiniBatchClassifier):
             ValueError: a value is infinite, or more classes appear than max_classes.
             NonFiniteLoss: the weights have run away.
         """
-        learner = self._learner_for(x)
         place = self._classes.get(y)
+        if place is None:
+            self._expect_room_for(y)
+        learner = self._learner_for(x)
         if place is None:
             place = self._open(y, learner)
             learner = self._learner_for(x)  # which may have grown
@@ -109,7 +111,7 @@ class OnlineClassifier(OnlineEstimator, MiniBatchClassifier):
 
     def predict_proba_one(self, x: Features, **kwargs: Any) -> dict[Any, float]:
         """The probability of each class seen so far; empty before the first."""
-        if self._learner is None:
+        if not self._classes:
             return {}
         logits = self._outputs_for(x)[: len(self._classes)]
         largest = max(logits)
@@ -119,17 +121,20 @@ class OnlineClassifier(OnlineEstimator, MiniBatchClassifier):
 
     def predict_one(self, x: Features, **kwargs: Any) -> Any:
         """The most probable class; None before the first."""
-        if self._learner is None:
+        if not self._classes:
             return None
         logits = self._outputs_for(x)  # of a class not seen yet: hopelessly small
         return self.classes_[logits.index(max(logits))]
 
     def learn_many(self, X: pd.DataFrame, y: pd.Series) -> None:
         """Learn from the rows of a DataFrame, one by one: as learn_one for each, in one call."""
-        learner, rows = self._rows_to_learn(X)
         labels = list(y)
-        if len(labels) != len(rows):
-            raise ValueError(f"learn_many: {len(rows)} rows, and {len(labels)} labels")
+        if len(labels) != len(X):
+            raise ValueError(f"learn_many: {len(X)} rows, and {len(labels)} labels")
+        for label in dict.fromkeys(labels):
+            if label not in self._classes:
+                self._expect_room_for(label)
+        learner, rows = self._rows_to_learn(X)
         begin = 0
         for at, label in enumerate([*labels, None]):
             if at == len(labels) or label not in self._classes:
@@ -144,7 +149,7 @@ class OnlineClassifier(OnlineEstimator, MiniBatchClassifier):
         """predict_proba_one for every row: a DataFrame with a column for each class."""
         import pandas as pd
 
-        if self._learner is None:
+        if not self._classes:
             return pd.DataFrame(index=X.index)
         logits = self._outputs_for_many(X)[:, : len(self._classes)].to(torch.float64)
         return pd.DataFrame(torch.softmax(logits, 1).numpy(), columns=self.classes_, index=X.index)
@@ -153,22 +158,26 @@ class OnlineClassifier(OnlineEstimator, MiniBatchClassifier):
         """predict_one for every row: a Series."""
         import pandas as pd
 
-        if self._learner is None:
+        if not self._classes:
             return pd.Series([None] * len(X), index=X.index, dtype=object)
         labels = self.classes_
         places = self._outputs_for_many(X).argmax(1).tolist()
         return pd.Series([labels[place] for place in places], index=X.index)
 
-    def _open(self, label: Any, learner: Learner) -> int:
-        """Let a class take part that was not seen before; returns its place."""
+    def _expect_room_for(self, label: Any) -> None:
+        """Refuse what is no label, and one class too many."""
         if label is None or label != label:
             raise TypeError(f"OnlineClassifier: expected a label, got {label!r}")
-        place = len(self._classes)
-        if place == self.max_classes:
+        if len(self._classes) == self.max_classes:
             raise ValueError(
-                f"OnlineClassifier: {label!r} would be class {place + 1}, and "
+                f"OnlineClassifier: {label!r} would be class {self.max_classes + 1}, and "
                 f"max_classes={self.max_classes}; for numbers there is OnlineRegressor"
             )
+
+    def _open(self, label: Any, learner: Learner) -> int:
+        """Let a class take part that was not seen before; returns its place."""
+        self._expect_room_for(label)
+        place = len(self._classes)
         if place == learner.outputs:
             learner.grow(learner.inputs, 2 * learner.outputs)
         # NumPy's scalars equal Python's, and JSON does not know them.

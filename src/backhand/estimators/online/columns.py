@@ -37,7 +37,10 @@ class Columns:
         """A row with all the features and nothing else is read in three calls into C."""
         names = list(self.places)
         self._count = len(names)
-        self._values = itemgetter(*names) if len(names) > 1 else _none
+        # itemgetter makes a tuple only of two or more.
+        self._values: Callable[..., tuple[Any, ...]] = (
+            itemgetter(*names) if len(names) > 1 else lambda x: tuple(x[name] for name in names)
+        )
         self._pack: Callable[..., None] = struct.Struct(f"={len(names)}d").pack_into
 
     def new_in(self, names: Iterable[Hashable]) -> list[Hashable]:
@@ -47,13 +50,16 @@ class Columns:
 
     def read_whole(self, x: Mapping[Hashable, Any], row: Row) -> bool:
         """Write x into the row, if it has just the known features, all finite numbers."""
+        # Another kind of dict may make up what it does not have.
+        if type(x) is not dict or len(x) != self._count:
+            return False
         try:
             values = self._values(x)
             total = sum(values)
-            if len(x) == self._count and total - total == 0:
+            if total - total == 0:
                 self._pack(row, 0, *values)
                 return True
-        except (KeyError, TypeError, struct.error):
+        except (KeyError, TypeError, OverflowError, struct.error):
             pass  # the long way finds out what is wrong, if anything is
         return False
 
@@ -87,15 +93,13 @@ def number(name: Hashable, value: Any) -> float:
         found = float(value) if not isinstance(value, str) else None
     except (TypeError, ValueError):
         found = None
+    except OverflowError:
+        found = math.inf
     if found is None:
         raise TypeError(
             f"feature {name!r}: expected a number, got {value!r}; encode it first, "
             "for example with river's OneHotEncoder"
         )
     if math.isinf(found):
-        raise ValueError(f"feature {name!r}: expected a finite number or NaN, got {found}")
+        raise ValueError(f"feature {name!r}: expected a finite number or NaN, got {value}")
     return found
-
-
-def _none(x: Any) -> Any:
-    raise KeyError("too few features for a tuple of them: the long way reads them")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import safetensors
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
@@ -72,6 +73,8 @@ def plain(name: Hashable, what: str) -> Any:
     Raises:
         TypeError: it cannot.
     """
+    if isinstance(name, np.generic):
+        name = name.item()
     if isinstance(name, PLAIN):
         return name
     raise TypeError(

@@ -241,7 +241,7 @@ class OnlineEstimator:
                 settings["rule"] = _RULES[rule.pop("class")](**rule)
             found = cls(**settings)
             found._restore(contents.rest, contents.tensors)
-        except (KeyError, TypeError, ValueError) as problem:
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as problem:
             raise NetworkFileError(f"{path}: does not fit together: {problem}") from None
         return found
 
