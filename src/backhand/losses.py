@@ -176,8 +176,8 @@ class CrossEntropyLoss(Loss):
         self, prediction: Float[Tensor, "*batch classes"], target: Int[Tensor, "*rows"]
     ) -> Float[Tensor, "*rows"]:
         self._expect_classes(prediction, target)
-        chosen = prediction.gather(-1, target.unsqueeze(-1)).squeeze(-1)
-        return torch.logsumexp(prediction, -1) - chosen
+        chosen = prediction.gather(-1, target.unsqueeze(-1))
+        return (torch.logsumexp(prediction, -1, keepdim=True) - chosen).squeeze(-1)
 
     def backward(
         self, prediction: Float[Tensor, "*batch classes"], target: Int[Tensor, "*rows"]
@@ -185,8 +185,9 @@ class CrossEntropyLoss(Loss):
         self._expect_classes(prediction, target)
         index = target.unsqueeze(-1)
         minus_one = torch.full_like(index, -1, dtype=prediction.dtype)
-        error = torch.softmax(prediction, -1).scatter_add(-1, index, minus_one)
-        return error * (1 / target.numel())
+        # The softmax by the logarithm that the value needs, too: recorded, it is formed once.
+        softmax = torch.exp(prediction - torch.logsumexp(prediction, -1, keepdim=True))
+        return softmax.scatter_add(-1, index, minus_one) * (1 / target.numel())
 
     def check_values(self, target: Shaped[Tensor, "..."], outputs: int) -> None:
         lowest, highest = int(target.min()), int(target.max())
