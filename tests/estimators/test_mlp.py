@@ -5,6 +5,8 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+import subprocess
+import sys
 import threading
 
 import joblib
@@ -327,6 +329,19 @@ def test_feature_names_are_kept_and_asked_for() -> None:
     assert set(pipeline.predict(frame)) <= {"no", "yes"}
     with pytest.warns(UserWarning, match="valid feature names"):
         ours.predict(X[:1])
+
+
+def test_the_package_loads_scikit_learn_where_it_is_used_and_says_so_where_it_is_missing() -> None:
+    code = (
+        "import sys, backhand.estimators; assert 'sklearn' not in sys.modules\n"
+        "assert 'MLPClassifier' in dir(backhand.estimators)\n"
+        "sys.modules['sklearn'] = None\n"
+        "from backhand.estimators import MLPClassifier"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert ended.stderr.endswith(
+        "backhand.estimators.MLPClassifier needs scikit-learn, which is not installed\n"
+    )
 
 
 # Refusals.

@@ -11,18 +11,17 @@ from typing import Any, Self
 import numpy as np
 import torch
 from scipy.sparse import issparse
-from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import (
     _check_sample_weight,
-    check_is_fitted,
     column_or_1d,
     validate_data,
 )
 
-from backhand.estimators.architecture import Architecture, connected
+from backhand.estimators.architecture import Architecture
 from backhand.estimators.arguments import check_arguments, hidden_sizes
 from backhand.estimators.batches import Batches
+from backhand.estimators.mlp_fitted import MLPFitted
 from backhand.estimators.mlp_training import HeldOut, Training, hold_out
 from backhand.estimators.penalty import penalize
 from backhand.estimators.predictor import Predictor
@@ -38,10 +37,10 @@ BATCH = 200
 """Rows of a batch where batch_size is "auto", as in scikit-learn."""
 
 
-class MLPBase(BaseEstimator):  # type: ignore[misc]
+class MLPBase(MLPFitted):
     """A network with scikit-learn's interface. Not for use by itself."""
 
-    # The arguments, and what fit leaves behind; their meaning stands in the subclasses.
+    # The arguments; their meaning stands in the subclasses.
     loss: Any
     hidden_layer_sizes: Any
     activation: str
@@ -68,24 +67,7 @@ class MLPBase(BaseEstimator):  # type: ignore[misc]
     max_fun: int
     dropout: float
     rule: UpdateRule | None
-    network: Any
     on_epoch: Any
-
-    network_: Layer
-    loss_: float
-    loss_curve_: list[float]
-    best_loss_: float | None
-    validation_scores_: list[float] | None
-    best_validation_score_: float | None
-    n_features_in_: int
-    n_outputs_: int
-    n_iter_: int
-    t_: int
-    out_activation_: str
-
-    _predictor: Predictor | None = None
-    _trainer: Trainer | None = None
-    _rates: Rates | None = None
 
     # What the subclasses say.
 
@@ -273,78 +255,6 @@ class MLPBase(BaseEstimator):  # type: ignore[misc]
         if self.solver == "adam":
             return Adam(self.beta_1, self.beta_2, self.epsilon)
         return Momentum(self.momentum, self.nesterovs_momentum) if self.momentum else SGD()
-
-    # Prediction.
-
-    def _raw(self, X: Any) -> np.ndarray:
-        """The network's outputs (rows, outputs) before the output activation."""
-        predictor = self._predictor
-        if (
-            predictor is not None
-            and type(X) is np.ndarray
-            and X.shape == (1, self.n_features_in_)
-            and X.dtype.kind == "f"
-            and not hasattr(self, "feature_names_in_")
-        ):
-            found = predictor.one(X)  # the short way, without validate_data
-            if found is not None:
-                return found
-        check_is_fitted(self)
-        X = validate_data(
-            self, X, accept_sparse=["csr", "csc"], dtype=(np.float64, np.float32), reset=False
-        )
-        assert self._predictor is not None
-        X = X.toarray() if issparse(X) else X
-        return self._predictor.many(as_numbers(X, self._predictor.dtype))
-
-    # What is left behind.
-
-    @property
-    def coefs_(self) -> list[np.ndarray]:
-        """The weight matrices (inputs, outputs), layer by layer: views of the network's."""
-        return [layer.weight.value.numpy().T for layer in self._layers()]
-
-    @property
-    def intercepts_(self) -> list[np.ndarray]:
-        """The biases (outputs,), layer by layer: views of the network's."""
-        return [layer.bias.value.numpy() for layer in self._layers() if layer.bias is not None]
-
-    @property
-    def n_layers_(self) -> int:
-        """The layers of units, with those of the inputs and of the outputs."""
-        return len(self._layers()) + 1
-
-    def _layers(self) -> list[Any]:
-        if "network_" not in vars(self):
-            raise AttributeError(f"{type(self).__name__} has no weights before it is fitted")
-        if self.network is not None:
-            raise AttributeError("network= has weights of its own: see network_.parameters()")
-        return connected(self.network_)
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return "network_" in vars(self)
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
-
-    def __getstate__(self) -> dict[str, Any]:
-        """All but the recordings, which are made again where they are needed."""
-        state = dict(super().__getstate__())
-        for name in ("_trainer", "_predictor"):
-            state.pop(name, None)
-        if "network_" in state:
-            network = state["network_"] = copy.deepcopy(state["network_"])
-            for parameter in network.parameters().values():  # out of the storage they share
-                parameter.state = {k: v.clone() for k, v in parameter.state.items()}
-                parameter._turned = [None, None]
-        return state
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        super().__setstate__(state)
-        if "network_" in vars(self):
-            self._predictor = Predictor(self.network_)
 
 
 @functools.cache
