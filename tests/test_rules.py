@@ -35,7 +35,7 @@ def test_follows_torch_optim_over_50_steps(name, form) -> None:
         rate = 0.1 / (1 + step)
         contribution = FORMS[form](left, right)
         parameter.update(contribution, rate)
-        optimizer.param_groups[0]["lr"] = rate
+        optimizer.param_groups[0]["lr"] = rate * getattr(rule, "factor", 1.0)
         twin.grad = contribution.gradient()
         optimizer.step()
     assert close(parameter.value, twin.detach())

@@ -5,12 +5,16 @@ from backhand.gate import Accumulation, Gate
 from backhand.gradients import gradients
 from backhand.layer import Layer, LayerError
 from backhand.layers import (
+    SELU,
     Dropout,
     FullyConnected,
     Initializer,
     KaimingNormal,
     KaimingUniform,
+    Mish,
+    NeuralTangentLinear,
     ReLU,
+    Scale,
     Sigmoid,
     Tanh,
     XavierNormal,
@@ -22,6 +26,7 @@ from backhand.networks import (
     Product,
     Residual,
     Sequential,
+    Stack,
     Sum,
     load,
     save,
@@ -30,12 +35,13 @@ from backhand.networks import (
 )
 from backhand.parameter import Parameter
 from backhand.program import Prediction, Replay, TrainingStep
-from backhand.rules import SGD, Adam, AdamW, Momentum, UpdateRule
+from backhand.rules import SGD, Adam, AdamW, Momentum, UpdateRule, WithRate
 from backhand.training import History, NonFiniteLoss, accuracy, evaluate, fit
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "SELU",
     "SGD",
     "Accumulation",
     "Adam",
@@ -55,7 +61,9 @@ __all__ = [
     "LayerError",
     "Loss",
     "MSELoss",
+    "Mish",
     "Momentum",
+    "NeuralTangentLinear",
     "NonFiniteLoss",
     "Parameter",
     "Prediction",
@@ -63,12 +71,15 @@ __all__ = [
     "ReLU",
     "Replay",
     "Residual",
+    "Scale",
     "Sequential",
     "Sigmoid",
+    "Stack",
     "Sum",
     "Tanh",
     "TrainingStep",
     "UpdateRule",
+    "WithRate",
     "XavierNormal",
     "XavierUniform",
     "accuracy",

@@ -71,3 +71,60 @@ class ReLU(Layer):
         learning_rate: float,
     ) -> Float[Tensor, "*shape"]:
         return output.sign().mul_(error)
+
+
+class SELU(Layer):
+    """output = λ · input where it is above 0, else λ α (eⁱⁿᵖᵘᵗ - 1), of any shape.
+
+    Klambauer et al., "Self-Normalizing Neural Networks" (2017), eq. 2, with its λ and α.
+    Backward, from the output: input error = error · λ where it is above 0, else
+    error · (output + λ α).
+    """
+
+    SCALE = 1.0507009873554804934193349852946
+    ALPHA = 1.6732632423543772848170429916717
+
+    def forward(
+        self, input: Float[Tensor, "*shape"], training: bool
+    ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+        below = torch.expm1(input.clamp(max=0)) * (self.SCALE * self.ALPHA)
+        output = input.clamp(min=0) * self.SCALE + below
+        return output, output
+
+    def propagate(
+        self,
+        error: Float[Tensor, "*shape"],
+        output: Float[Tensor, "*shape"],
+        learning_rate: float,
+    ) -> Float[Tensor, "*shape"]:
+        below = output + self.SCALE * self.ALPHA
+        return error * torch.where(output > 0, self.SCALE, below)
+
+
+class Mish(Layer):
+    """output = input · tanh(log(1 + eⁱⁿᵖᵘᵗ)), of any shape.
+
+    Misra, "Mish: A Self Regularized Non-Monotonic Activation Function" (2019), eq. 1. With
+    e = eⁱⁿᵖᵘᵗ and n = e (e + 2), the tangent is n / (n + 2); from 20 on it is 1 in every float.
+    Backward: input error = error · (n / (n + 2) + input · 4 e (e + 1) / (n + 2)²).
+    """
+
+    LARGEST = 20.0
+
+    def forward(
+        self, input: Float[Tensor, "*shape"], training: bool
+    ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+        e = torch.exp(input.clamp(max=self.LARGEST))
+        n = e * (e + 2)
+        return input * (n / (n + 2)), input
+
+    def propagate(
+        self,
+        error: Float[Tensor, "*shape"],
+        input: Float[Tensor, "*shape"],
+        learning_rate: float,
+    ) -> Float[Tensor, "*shape"]:
+        e = torch.exp(input.clamp(max=self.LARGEST))
+        n = e * (e + 2)
+        share = 1 / (n + 2)
+        return error * (n * share + input * (e * (e + 1) * share * share) * 4)

@@ -1,6 +1,6 @@
 """Networks: architectures by composition. Each is itself a layer."""
 
-from backhand.networks.branches import Branches, Concatenate, Product, Residual, Sum
+from backhand.networks.branches import Branches, Concatenate, Product, Residual, Stack, Sum
 from backhand.networks.saving import NetworkFileError, load, save
 from backhand.networks.sequential import Sequential
 from backhand.networks.sharing import share
@@ -13,6 +13,7 @@ __all__ = [
     "Product",
     "Residual",
     "Sequential",
+    "Stack",
     "Sum",
     "Summary",
     "load",

@@ -19,7 +19,7 @@ from backhand.networks.sharing import share_repeated
 
 
 class Branches(Layer):
-    """What Sum, Product and Concatenate have in common.
+    """What Sum, Product, Concatenate and Stack have in common.
 
     Args:
         branches: at least one layer.
@@ -158,6 +158,31 @@ class Concatenate(Branches):
     ) -> Any:
         widths, memories = memory
         return self.fan_in(list(torch.split(error, widths, dim=-1)), memories, learning_rate)
+
+
+class Stack(Branches):
+    """output = the branches' outputs beside each other, on a new axis before the last.
+
+    Shapes: all branches' outputs (*batch, outputs), the output and the error
+    (*batch, branches, outputs): an ensemble, each of whose members learns from its own error.
+    Backward: each branch gets its own row of the error.
+    Raises LayerError where the shapes differ.
+    """
+
+    def forward(
+        self, input: Any, training: bool
+    ) -> tuple[Float[Tensor, "*batch branches outputs"], list[Any]]:
+        outputs, memories = self.fan_out(input, training)
+        self.expect_equal_shapes(outputs)
+        return torch.stack(outputs, dim=-2), memories
+
+    def propagate(
+        self,
+        error: Float[Tensor, "*batch branches outputs"],
+        memories: list[Any],
+        learning_rate: float,
+    ) -> Any:
+        return self.fan_in(list(torch.unbind(error, dim=-2)), memories, learning_rate)
 
 
 class Residual(Layer):

@@ -20,7 +20,7 @@ from backhand import layers as layer_classes
 from backhand.files import written_whole
 from backhand.layer import Layer
 from backhand.layers import Initializer
-from backhand.networks.branches import Concatenate, Product, Residual, Sum
+from backhand.networks.branches import Concatenate, Product, Residual, Stack, Sum
 from backhand.networks.sequential import Sequential
 
 FORMAT = 1
@@ -32,6 +32,7 @@ KNOWN: tuple[type, ...] = (
     Product,
     Residual,
     Sequential,
+    Stack,
     Sum,
 )
 """The classes a file may name."""

@@ -164,16 +164,16 @@ class _Writer:
     def _number(self, value: Any, operation: Operation) -> str:
         """A number as a 0-dim tensor, where that is faster and keeps every bit."""
         plain = isinstance(value, int | float) and not isinstance(value, bool)
-        exact = operation.target.dtype in (torch.float32, torch.float64)
-        if (
-            plain
-            and exact
-            and operation.name in ("add", "div", "mul", "sub")
-            and not operation.keywords
+        dtype = operation.target.dtype
+        exact = dtype in (torch.float32, torch.float64) and not operation.keywords
+        if plain and (
+            operation.name == "where"  # which takes nothing else, with a place for its result
+            or (exact and operation.name in ("add", "div", "mul", "sub"))
         ):
             text = repr(value).replace("-", "minus_").replace(".", "_").replace("+", "")
-            name = f"number_{text}" + ("" if operation.target.dtype == torch.float32 else "_double")
-            self.numbers[name] = (value, operation.target.dtype)
+            kind = {torch.float32: "", torch.float64: "_double"}.get(dtype, f"_{str(dtype)[6:]}")
+            name = f"number_{text}{kind}"
+            self.numbers[name] = (value, dtype)
             return name
         return self._word(value)
 
