@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import torch
 from mlp_tables import BINARY, LABELS, NUMBERS, XR, X, Y
+from scipy.sparse import csr_array
 from sklearn.base import clone
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.model_selection import GridSearchCV
@@ -421,6 +422,8 @@ def test_later_targets_must_fit_the_first() -> None:
     warm = classifier(warm_start=True).fit(X, Y)
     with pytest.raises(ValueError, match="the same classes"):
         warm.fit(X[Y > 0], Y[Y > 0])
+    with pytest.raises(ValueError, match=r"goes on with, Architecture\(sizes=\(8, 7, 3\)"):
+        warm.set_params(hidden_layer_sizes=(5,)).fit(X, Y)
     numbers = regressor().partial_fit(XR, NUMBERS)
     with pytest.raises(ValueError, match="expected 2 outputs"):
         numbers.partial_fit(XR, NUMBERS[:, 0])
@@ -451,6 +454,24 @@ def test_ctrl_c_stops_with_what_has_been_learnt() -> None:
         ours = classifier(on_epoch=interrupt).fit(X, Y)
     assert ours.n_iter_ == 3
     assert same_weights(ours, classifier(max_iter=3).fit(X, Y))
+
+
+def test_a_batch_larger_than_the_table_is_the_table() -> None:
+    with pytest.warns(UserWarning, match="400 rows were asked for, there are 330"):
+        ours = classifier(batch_size=400).fit(X, Y)
+    assert same_weights(ours, classifier(batch_size=330).fit(X, Y))
+
+
+def test_sparse_labels_and_labels_of_any_kind() -> None:
+    ours = classifier().fit(X, csr_array(LABELS))
+    assert same_weights(ours, classifier().fit(X, LABELS))
+    plain = classifier().fit(X, Y)
+    for labels in (Y.astype(float), np.array(["a", "b", "c"], dtype=object)[Y], Y.tolist(), Y > 0):
+        other = classifier().fit(X, labels)
+        assert set(other.predict(X)) <= set(np.asarray(labels))
+        assert np.array_equal(other.classes_, np.unique(labels))
+        if len(other.classes_) == 3:
+            assert same_weights(other, plain)
 
 
 def test_one_class_is_predicted_and_certain() -> None:

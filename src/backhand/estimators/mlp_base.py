@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import inspect
+import warnings
 from abc import abstractmethod
 from typing import Any, Self
 
@@ -168,6 +169,11 @@ class MLPBase(MLPFitted):
             X, encoded = X[rows], encoded[rows]
             weights = None if weights is None else weights[rows]
         size = min(BATCH if auto else self.batch_size, len(X))
+        if not auto and size < self.batch_size:
+            warnings.warn(
+                f"batch_size: {self.batch_size} rows were asked for, there are {size} in all",
+                stacklevel=4,
+            )
         scale, report = self._scales()
         batches = Batches(X, self._targets(encoded), weights, size, scale, self.network is None)
         rates = self._rates
@@ -190,20 +196,17 @@ class MLPBase(MLPFitted):
     ) -> tuple[Any, Trainer]:
         """A trainer with the weights to begin with, and its kind, where others may use it after."""
         loss, rule = self._loss(), self._rule()
+        architecture = None
+        if self.network is None:
+            sizes = (row.shape[1], *hidden_sizes(self.hidden_layer_sizes), self.n_outputs_)
+            architecture = Architecture(sizes, self.activation, float(self.dropout))
         self._predictor = None
         if not first:
-            trainer = self._trainer
-            if trainer is None or repr(trainer.loss) != repr(loss):
-                trainer = Trainer(self.network_, loss, rule)
-            trainer.learn_with(rule)
-            if not incremental:
-                trainer.forget()
-            return None, trainer
+            return None, self._trainer_to_go_on(architecture, loss, rule, incremental)
         self.__dict__.pop("network_", None)
-        if self.network is not None:
+        self._architecture = architecture
+        if architecture is None:
             return None, Trainer(self._given_network(row), loss, rule)
-        sizes = (row.shape[1], *hidden_sizes(self.hidden_layer_sizes), self.n_outputs_)
-        architecture = Architecture(sizes, self.activation, float(self.dropout))
         kind, trainer = None, None
         if self.rule is None and isinstance(self.loss, str):
             kind = (architecture, type(loss), rule, precise)
@@ -214,6 +217,23 @@ class MLPBase(MLPFitted):
         trainer.forget()
         architecture.initialize(trainer.network, random)
         return kind, trainer
+
+    def _trainer_to_go_on(
+        self, architecture: Architecture | None, loss: Loss, rule: UpdateRule, incremental: bool
+    ) -> Trainer:
+        """The trainer of the network there is."""
+        if architecture != self._architecture:
+            raise ValueError(
+                "hidden_layer_sizes, activation, dropout, network: expected those of the network "
+                f"that training goes on with, {self._architecture}; got {architecture}"
+            )
+        trainer = self._trainer
+        if trainer is None or repr(trainer.loss) != repr(loss):
+            trainer = Trainer(self.network_, loss, rule)
+        trainer.learn_with(rule)
+        if not incremental:
+            trainer.forget()
+        return trainer
 
     def _given_network(self, row: np.ndarray) -> Layer:
         """The user's network, copied, or made by the user's function."""

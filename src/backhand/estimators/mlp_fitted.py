@@ -10,7 +10,7 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from backhand.estimators.architecture import connected
+from backhand.estimators.architecture import Architecture, connected
 from backhand.estimators.predictor import Predictor
 from backhand.estimators.rates import Rates
 from backhand.estimators.trainer import Trainer, as_numbers
@@ -35,6 +35,7 @@ class MLPFitted(BaseEstimator):  # type: ignore[misc]
     t_: int
     out_activation_: str
 
+    _architecture: Architecture | None = None
     _predictor: Predictor | None = None
     _trainer: Trainer | None = None
     _rates: Rates | None = None
