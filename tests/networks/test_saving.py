@@ -51,12 +51,12 @@ class Times(bh.Layer):
         return error * self.factor
 
 
-class Forgetful(Scale):
+class Forgetful(Times):
     def __init__(self, factor: float) -> None:
         self.other = factor
 
 
-class Odd(Scale):
+class Odd(Times):
     def __init__(self, factor: object) -> None:
         self.factor = factor
 
