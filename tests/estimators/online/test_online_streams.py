@@ -33,6 +33,10 @@ def test_growing_leaves_what_was_learnt(kind) -> None:
     before = [answer(model, x) for x in rows(10, seed=1)]
     model._admit([f"new{i}" for i in range(30)])
     assert model._learner.inputs == 40
+    assert model._learner.updates == [200] * len(model._learner.updates)
+    name, weight = next(iter(model._learner.network.parameters().items()))
+    assert weight.state["square"][:, :4].ne(0).any(), name
+    assert weight.state["square"][:, 8:].eq(0).all(), name
     after = [answer(model, x) for x in rows(10, seed=1)]
     if kind is OnlineClassifier:
         before, after = ([list(each.values()) for each in some] for some in (before, after))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from operator import itemgetter
 from typing import Any
 
@@ -20,17 +20,16 @@ class Columns:
         places: the column of each feature, by name, in the order of the columns.
     """
 
-    def __init__(self, names: Iterable[Hashable] = ()) -> None:
+    def __init__(self, names: Sequence[Hashable] = ()) -> None:
         self.places: dict[Hashable, int] = {}
-        self._prepare()
-        for name in names:
-            self.put(name, len(self.places))
+        self.put(names, range(len(names)))
 
-    def put(self, name: Hashable, place: int) -> None:
-        """Give a feature a column, in place of the one that had it."""
-        names = list(self.places)
-        names[place : place + 1] = [name]
-        self.places = {each: at for at, each in enumerate(names)}
+    def put(self, names: Iterable[Hashable], places: Iterable[int]) -> None:
+        """Give features columns: new ones at the end, or those of others, which lose them."""
+        order = list(self.places)
+        for name, place in zip(names, places, strict=True):
+            order[place : place + 1] = [name]
+        self.places = {name: place for place, name in enumerate(order)}
         self._prepare()
 
     def _prepare(self) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import inspect
 from collections.abc import Collection, Hashable, Mapping
 from pathlib import Path
@@ -153,23 +154,25 @@ class OnlineEstimator:
         wanted = min(len(columns.places) + len(names), self.max_features)
         if wanted > learner.inputs:
             learner.grow(self._room(max(wanted, 2 * learner.inputs)), learner.outputs)
-        for name in names:
-            place = len(columns.places)
-            if place == self.max_features:
-                place = self._seen_least(learner, present)
-                learner.forget_input(place)
-            columns.put(name, place)
+        begin = len(columns.places)
+        places = list(range(begin, min(begin + len(names), self.max_features)))
+        if len(places) < len(names):
+            given_up = self._seen_least(learner, present, len(names) - len(places))
+            learner.forget_inputs(given_up)
+            places += given_up
+        if names:
+            columns.put(names, places)
         return learner
 
     def _room(self, features: int) -> int:
         """How many inputs to make for so many features."""
         return -(-min(max(features, 1), self.max_features) // BLOCK) * BLOCK
 
-    def _seen_least(self, learner: Learner, present: Collection[Hashable]) -> int:
-        """The column of the feature learnt from in the fewest rows, of those not in this one."""
+    def _seen_least(self, learner: Learner, present: Collection[Hashable], count: int) -> list[int]:
+        """Columns of features learnt from in the fewest rows, of those not in this row."""
         counts = learner.statistics.count.tolist()
         absent = (at for name, at in self._columns.places.items() if name not in present)
-        return min(absent, key=counts.__getitem__)
+        return heapq.nsmallest(count, absent, key=counts.__getitem__)
 
     # Tables.
 

@@ -111,12 +111,13 @@ class Learner:
             tensor[tuple(slice(0, length) for length in old.shape)] = old
         self.updates = updates
 
-    def forget_input(self, place: int) -> None:
-        """Begin afresh with one input, which another feature shall have."""
+    def forget_inputs(self, places: Sequence[int]) -> None:
+        """Begin afresh with some inputs, which other features shall have."""
         fresh = self._fresh(self.inputs, self._seed + int(sum(self.updates)))
+        index = torch.tensor(places)
         for name, tensor in self.tensors().items():
             for axis in self._input_axes[name]:
-                tensor.select(axis, place).copy_(fresh[name].select(axis, place))
+                tensor.index_copy_(axis, index, fresh[name].index_select(axis, index))
 
     @cached_property
     def _input_axes(self) -> dict[str, list[int]]:
