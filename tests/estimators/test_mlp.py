@@ -232,6 +232,15 @@ def test_single_rows_are_predicted_as_many_are(kind) -> None:
     np.testing.assert_allclose(ours.predict(X[:1]), ours.predict(X[:2])[:1], rtol=1e-5)
 
 
+def test_a_recorded_prediction_follows_partial_fit() -> None:
+    ours = regressor().partial_fit(XR, NUMBERS)
+    for i in range(50):
+        ours.partial_fit(XR[i : i + 100], NUMBERS[i : i + 100])
+        one, two = ours.predict(XR[:1]), ours.predict(XR[:2])
+        np.testing.assert_allclose(one, two[:1], rtol=1e-5)
+    assert ours._predictor._recorded is not None
+
+
 def test_rows_are_predicted_from_several_threads() -> None:
     ours = regressor().fit(XR, NUMBERS)
     expected = ours.predict(XR)

@@ -200,7 +200,6 @@ class MLPBase(MLPFitted):
         if self.network is None:
             sizes = (row.shape[1], *hidden_sizes(self.hidden_layer_sizes), self.n_outputs_)
             architecture = Architecture(sizes, self.activation, float(self.dropout))
-        self._predictor = None
         if not first:
             return None, self._trainer_to_go_on(architecture, loss, rule, incremental)
         self.__dict__.pop("network_", None)
@@ -267,7 +266,8 @@ class MLPBase(MLPFitted):
             assert isinstance(trainer.network, Sequential)
             self.network_ = copied(trainer.network)
             shelf.put(kind, trainer)
-        self._predictor = Predictor(self.network_)
+        if self._predictor is None or self._predictor.network is not self.network_:
+            self._predictor = Predictor(self.network_)
 
     def _rule(self) -> UpdateRule:
         if self.rule is not None:

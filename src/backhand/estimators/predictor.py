@@ -27,7 +27,7 @@ class Predictor:
     """
 
     def __init__(self, network: Layer) -> None:
-        self._network = network
+        self.network = network
         self.dtype = dtype_of(network)
         self._lock = threading.Lock()
         self._singles = 0
@@ -64,7 +64,7 @@ class Predictor:
             self._lock.release()
 
     def _plain(self, rows: torch.Tensor) -> np.ndarray:
-        found: np.ndarray = self._network.predict(rows).numpy()
+        found: np.ndarray = self.network.predict(rows).numpy()
         return found
 
     def _record(self, features: int) -> bool:
@@ -73,7 +73,7 @@ class Predictor:
             return False
         row = torch.from_numpy(np.zeros((1, features), dtype=self.dtype))
         try:
-            self._recorded = Prediction(self._network).in_place(row)
+            self._recorded = Prediction(self.network).in_place(row)
         except NotRecordable:
             self._singles = -(1 << 62)  # its forward is no straight line, and will never be
             return False
