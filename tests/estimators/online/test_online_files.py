@@ -98,12 +98,23 @@ def test_what_a_file_cannot_hold_is_refused_and_leaves_no_file(tmp_path) -> None
     odd = OnlineRegressor()
     odd.learn_one({("a", 1): 1.0}, 1.0)
     for model, message in (
-        (odd, r"the feature \('a', 1\)"),
+        (odd, r"\('a', 1\), among the features"),
         (OnlineRegressor(rule=Own()), "the rule"),
     ):
         with pytest.raises(TypeError, match=message):
             model.save(tmp_path / "model.safetensors")
     assert not list(tmp_path.iterdir())
+
+
+def test_copies_hold_what_a_file_cannot() -> None:
+    model = OnlineClassifier(rule=Own())
+    for i in range(20):
+        model.learn_one({("a", 1): i, ("a", 2): i % 3}, ("odd", "even")[i % 2 == 0])
+    again = pickle.loads(pickle.dumps(model))
+    for each in (model, again):
+        each.learn_one({("a", 1): 3}, ("both",))
+    assert again.classes_ == ["even", "odd", ("both",)]
+    assert answer(again, {("a", 2): 1}) == answer(model, {("a", 2): 1})
 
 
 def test_settings_come_back(tmp_path) -> None:

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from backhand.estimators.online.classes import OpenClasses
-from backhand.estimators.online.contents import plain
 from backhand.estimators.online.estimator import Features, OnlineEstimator
 from backhand.estimators.online.learner import Learner
 from backhand.estimators.online.river_bases import MiniBatchClassifier
@@ -202,8 +201,7 @@ class OnlineClassifier(OnlineEstimator, MiniBatchClassifier):
         )
 
     def _described(self) -> dict[str, Any]:
-        labels = [plain(label, "label") for label in self._classes]
-        return super()._described() | {"classes": labels}
+        return super()._described() | {"classes": self.classes_}
 
     def _restore(self, described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         self._classes = {label: place for place, label in enumerate(described["classes"])}

@@ -67,7 +67,7 @@ class Contents:
         return cls(tensors, rest)
 
 
-def plain(name: Hashable, what: str) -> Any:
+def plain(name: Hashable, among: str) -> Any:
     """A feature's name or a label as JSON can keep it.
 
     Raises:
@@ -78,6 +78,6 @@ def plain(name: Hashable, what: str) -> Any:
     if isinstance(name, PLAIN):
         return name
     raise TypeError(
-        f"save: the {what} {name!r} is of type {type(name).__name__}; "
+        f"save: {name!r}, among the {among}, is of type {type(name).__name__}; "
         "expected text, a number or a truth value"
     )

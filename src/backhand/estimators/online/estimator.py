@@ -43,7 +43,7 @@ class OnlineEstimator:
     seed: int | None
 
     _LEARNT: ClassVar[tuple[str, ...]] = ("_columns", "_learner", "_drawn_seed")
-    """Attributes that `_contents` describes, beside those that a subclass adds."""
+    """Attributes that `_described` and the learner's tensors hold; a subclass adds its own."""
 
     # What a subclass says.
 
@@ -59,10 +59,10 @@ class OnlineEstimator:
         self._drawn_seed = drawn
 
     def _described(self) -> dict[str, Any]:
-        """What is learnt beside the tensors, for JSON; a subclass adds its own."""
+        """What is learnt beside the tensors; a subclass adds its own."""
         learner = self._learner
         return {
-            "features": [plain(name, "feature") for name in self._columns.places],
+            "features": list(self._columns.places),
             "inputs": learner.inputs if learner else 0,
             "updates": learner.updates if learner else [],
             "seed": self._drawn_seed,
@@ -218,8 +218,12 @@ class OnlineEstimator:
             if type(self.rule) not in _RULES.values():
                 raise TypeError(f"save: the rule {self.rule!r} is none of {', '.join(_RULES)}")
             settings["rule"] = {"class": type(self.rule).__name__, **vars(self.rule)}
-        what = {"class": type(self).__name__, "settings": settings}
-        content = Contents(*self._contents(what)).to_bytes()
+        described = self._described()
+        for names in ("features", "classes"):
+            if names in described:
+                described[names] = [plain(name, names) for name in described[names]]
+        rest = {"class": type(self).__name__, "settings": settings, **described}
+        content = Contents(self._tensors(), rest).to_bytes()
         with written_whole(Path(path), binary=True) as file:
             file.write(content)
 
@@ -248,20 +252,20 @@ class OnlineEstimator:
             raise NetworkFileError(f"{path}: does not fit together: {problem}") from None
         return found
 
-    def _contents(self, more: Mapping[str, Any]) -> tuple[dict[str, Tensor], dict[str, Any]]:
-        tensors = self._learner.tensors() if self._learner else {}
-        return tensors, {**more, **self._described()}
+    def _tensors(self) -> dict[str, Tensor]:
+        return self._learner.tensors() if self._learner else {}
 
     def __getstate__(self) -> dict[str, Any]:
         """A copy or pickle holds what a file does; the recorded steps are made again."""
         kept = {name: value for name, value in vars(self).items() if name not in self._LEARNT}
-        return {**kept, "_content": Contents(*self._contents({})).to_bytes()}
+        tensors = Contents(self._tensors(), {}).to_bytes()
+        return {**kept, "_described": self._described(), "_tensors": tensors}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
-        contents = Contents.from_bytes(state.pop("_content"), "pickle")
+        described, tensors = state.pop("_described"), state.pop("_tensors")
         vars(self).update(state)
-        self._restore(contents.rest, contents.tensors)
+        self._restore(described, Contents.from_bytes(tensors, "a pickle").tensors)
 
     def __repr__(self) -> str:
         defaults = inspect.signature(type(self)).parameters

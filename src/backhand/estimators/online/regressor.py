@@ -117,7 +117,7 @@ class OnlineRegressor(OnlineEstimator, MiniBatchRegressor):
         return Sequential([Standardized(inputs), *self._layers(inputs, outputs)])
 
     def _described(self) -> dict[str, Any]:
-        return super()._described() | {"targets": vars(self._targets)}
+        return super()._described() | {"targets": dict(vars(self._targets))}
 
     def _restore(self, described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
         self._targets = Running(**described["targets"])
