@@ -56,8 +56,8 @@ class Compiled:
         self.done = 0
         self._results = list(plan.results.values())
         self._lasting = [
-            memory.tensor(view) if number in memory.blocks else _typed(outside[number], view)
-            for number, view in line.lasting.items()
+            memory.tensor(view) if view.storage in memory.blocks else _typed(outside, view)
+            for view in line.lasting
         ]
         self._trees = list(line.trees)
         self._values = [torch.zeros((), dtype=torch.float64) for _ in self._trees]
@@ -115,8 +115,9 @@ class Compiled:
         return torch.stack(results) if self._results else None
 
 
-def _typed(tensor: Tensor, view: View) -> Tensor:
-    """A view of a tensor's storage."""
+def _typed(outside: Mapping[int, Tensor], view: View) -> Tensor:
+    """A view of a storage that was there before."""
+    tensor = outside[view.storage]
     typed = tensor if tensor.dtype is view.dtype else tensor.view(view.dtype)
     return typed.as_strided(view.shape, view.stride, view.offset)
 

@@ -18,15 +18,15 @@ class FlatLine:
 
     Attributes:
         text: the function.
-        lasting: the storages that were there before (weights, states, constants), each as the
-            view that goes in whole, after the batch.
+        lasting: what was there before (weights, states, constants), by the names of the
+            arguments that it goes in as, after the batch.
         trees: the live scalars' expressions; arguments too, after those.
         objects: what other names in the text stand for.
     """
 
     def __init__(self, plan: Plan, name: str) -> None:
         self.plan = plan
-        self.lasting: dict[int, View] = {}
+        self.lasting: dict[View, str] = {}
         self.trees: dict[Any, str] = {}
         self.objects: dict[str, Any] = {}
         self._arguments = {view.storage: name for name, view in plan.arguments.items()}
@@ -38,8 +38,7 @@ class FlatLine:
         body = [line for operation in plan.operations for line in self._lines(operation)]
         returned = "".join(f"{self._read(view)}, " for view in plan.results.values())
         parameters = [*plan.arguments]
-        parameters += [self._lasting_name(number) for number in self.lasting]
-        parameters += self.trees.values()
+        parameters += [*self.lasting.values(), *self.trees.values()]
         lines = [f"def {name}({', '.join(parameters)}):"]
         lines += [f"{converted} = {how}" for converted, how in self._converted.items()]
         lines += [*body, f"return ({returned})"]
@@ -150,9 +149,6 @@ class FlatLine:
         self.objects[made] = value
         return made
 
-    def _lasting_name(self, number: int) -> str:
-        return f"{self.plan.storages[number].name}_{number}"
-
     def _read(self, view: View) -> str:
         """An expression for a view of what its storage holds by now."""
         number = view.storage
@@ -161,19 +157,35 @@ class FlatLine:
             return _view_of(self._arguments[number], argument, view)
         if number in self._variables:
             return _view_of(self._variables[number], self._whole[number], view)
-        whole = self.lasting.get(number)
-        if whole is None:
-            whole = self.lasting[number] = self._whole_of(number, view.dtype)
-        return _view_of(self._lasting_name(number), whole, view)
+        whole = self._piece(view)
+        if whole not in self.lasting:
+            known = self.plan.names.get(whole, self.plan.storages[number].name)
+            self.lasting[whole] = f"{known}_{len(self.lasting)}"
+        return _view_of(self.lasting[whole], whole, view)
 
-    def _whole_of(self, number: int, dtype: torch.dtype) -> View:
-        """A storage as the shape it is written or read in whole, else flat."""
-        size = self.plan.storages[number].size
-        for operation in self.plan.operations:
-            for view in (*operation.targets, *operation.reads()):
-                if view.storage == number and _in_order(view) and _bytes(view) == size:
-                    return view
-        return View(number, dtype, (size // dtype.itemsize,), (1,), 0)
+    def _piece(self, view: View) -> View:
+        """The part of a lasting storage that a view stands in, in order.
+
+        States of many parameters may share a storage: each part goes in by itself, where no two
+        overlap, since writing to a part would write all of it.
+        """
+        number, dtype = view.storage, view.dtype
+        views = {
+            each
+            for operation in self.plan.operations
+            for each in (*operation.targets, *operation.reads())
+            if each.storage == number
+        } | {view}
+        parts = sorted({(each.offset, math.prod(each.shape)) for each in views})
+        apart = all(a[0] + a[1] <= b[0] for a, b in itertools.pairwise(parts))
+        if not apart or not all(_in_order(each) or _turned(each) for each in views):
+            count = self.plan.storages[number].size // dtype.itemsize
+            return View(number, dtype, (count,), (1,), 0)
+        if _in_order(view):
+            same = [each for each in views if each.offset == view.offset and _in_order(each)]
+            return min(same, key=lambda each: (-len(each.shape), each.shape))
+        shape = view.shape[::-1]
+        return self._piece(View(number, dtype, shape, contiguous_strides(shape), view.offset))
 
 
 def _view_of(name: str, whole: View, view: View) -> str:
