@@ -13,7 +13,6 @@ import backhand as bh
 from backhand.program import Native, choose
 from backhand.program.engines import choice
 from backhand.training import accuracy
-from backhand.training.threads import running_on
 
 SMALL = (torch.randn(16, 3), torch.randn(16, 2))
 
@@ -34,12 +33,15 @@ def no_compiler(monkeypatch):
 def test_small_steps_are_native_and_large_ones_replayed() -> None:
     small = bh.TrainingStep(network(3, 2), bh.MSELoss(), bh.Replay()).record(*SMALL)
     assert isinstance(choose(small.latest.plan), Native)
-    large = bh.TrainingStep(network(512, 512, 512), bh.MSELoss(), bh.Replay())
-    large.record(torch.randn(256, 512), torch.randn(256, 512))
-    with running_on(2):
-        assert isinstance(choose(large.latest.plan), bh.Replay)
-    with running_on(1):  # nothing to share among threads
-        assert isinstance(choose(large.latest.plan), Native)
+    rows = 2_000_000_000 // 512**2 + 1
+    large = bh.Prediction(network(512, 512), bh.Replay()).record(torch.empty(rows, 512))
+    assert isinstance(choose(large.latest.plan), bh.Replay)
+    many = network(*[2] * 150)
+    assert isinstance(
+        choose(bh.Prediction(many, bh.Replay()).record(SMALL[0][:, :2]).latest.plan), Native
+    )
+    step = bh.TrainingStep(many, bh.MSELoss(), bh.Replay()).record(SMALL[0][:, :2], SMALL[1])
+    assert isinstance(choose(step.latest.plan), bh.Replay)  # too many operations to compile
 
 
 def test_the_choice_is_shown() -> None:

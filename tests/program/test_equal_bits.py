@@ -93,6 +93,7 @@ def test_every_rule_and_gate(rule, gate) -> None:
         (bh.MSELoss(), torch.rand(ROWS, 2)),
         (bh.BinaryCrossEntropyLoss(), torch.rand(ROWS, 2)),
         (bh.CrossEntropyLoss(), torch.arange(ROWS) % 2),
+        (bh.CrossEntropyLoss(label_smoothing=0.1), torch.arange(ROWS) % 2),
     ],
     ids=repr,
 )

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import backhand as bh
 from backhand.program.engines.native import Native, NotNative
+from backhand.training.threads import running_on
 from cases import LAYERS, rules
 from program.engines.native_steps import ROWS, tensors_of, train_both, worst
 
@@ -241,8 +242,9 @@ class Determinant(bh.Layer):
 
 def test_an_unknown_operation_is_named_with_its_layer() -> None:
     network = bh.Sequential([bh.Tanh(), Determinant()])
+    plan = bh.Prediction(network, bh.Replay()).record(torch.randn(3, 3)).latest.plan
     with pytest.raises(NotNative, match=r"linalg_det in the forward of 1: Determinant\(\)"):
-        bh.Prediction(network, Native())(torch.randn(3, 3))
+        Native().bind(plan, {}, "prediction")
 
 
 class Formula(bh.Layer):
@@ -296,3 +298,19 @@ def test_functions_are_as_exact_as_said(name, largest, dtype) -> None:
     )
     found = bh.Prediction(network, Native())(special.to(dtype))
     torch.testing.assert_close(found, function(special.to(dtype)), equal_nan=True)
+
+
+def test_threads_share_large_loops_and_leave_every_bit() -> None:
+    torch.manual_seed(0)
+    layers = [bh.FullyConnected(200, 180), bh.Tanh(), bh.FullyConnected(180, 200)]
+    network = bh.Sequential(layers).learn_with(bh.Adam())
+    inputs, targets = torch.randn(400, 200), torch.randn(400, 200)
+    twin = copy.deepcopy(network)
+    for made, threads in ((network, 1), (twin, 2)):
+        with running_on(threads):
+            step = bh.TrainingStep(made, bh.MSELoss(), Native())
+            for _ in range(5):
+                step(inputs, targets, 0.01)
+        assert str(step).count("#pragma omp parallel for") > 4
+    for one, other in zip(network.parameters().values(), twin.parameters().values(), strict=True):
+        assert torch.equal(one.value, other.value)

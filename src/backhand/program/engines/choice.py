@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping
 
-import torch
 from torch import Tensor
 
 from backhand.program.engines.engine import Bound, CannotCompile, Engine
@@ -13,12 +12,9 @@ from backhand.program.engines.native import Native, NotNative
 from backhand.program.engines.replay import Replay
 from backhand.program.plan import Plan
 
-LARGEST_WORK = 16_000_000
-"""Multiplications in a step's matrix products up to which Native is chosen; beyond, Replay shares
-them among threads. Measured by benchmarks/engines.py."""
-
-LARGEST_ALONE = 2_000_000_000
-"""The same where torch has one thread, so that there is nothing to share."""
+LARGEST_WORK = 2_000_000_000
+"""Multiplications in a step's matrix products up to which Native is chosen: as far as it was
+measured to be the faster, by benchmarks/engines.py."""
 
 MOST_OPERATIONS = 400
 """Operations of a plan up to which it is worth a compilation."""
@@ -28,8 +24,7 @@ _said: set[str] = set()
 
 def choose(plan: Plan) -> Engine:
     """Native for small steps, at most LARGEST_WORK and MOST_OPERATIONS; else Replay."""
-    largest = LARGEST_ALONE if torch.get_num_threads() == 1 else LARGEST_WORK
-    small = multiplications(plan) <= largest and len(plan.operations) <= MOST_OPERATIONS
+    small = multiplications(plan) <= LARGEST_WORK and len(plan.operations) <= MOST_OPERATIONS
     return Native() if small else Replay()
 
 

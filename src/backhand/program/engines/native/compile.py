@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import hashlib
@@ -89,14 +90,27 @@ def _machine() -> str:
     return f"{platform.system()} {platform.machine()} {flags}"
 
 
+THREADS = ("-fopenmp",)
+"""More flags, where threads share loops; torch's own threads, where its library is the same."""
+
+
 def load(text: str) -> ctypes.CDLL:
     """The library that a C source compiles to, from the cache where it is there.
+
+    A compiler without OpenMP compiles for one thread.
 
     Raises:
         CannotCompile: see there.
     """
+    if "#pragma omp" in text:
+        with contextlib.suppress(CannotCompile):
+            return _load(text, (*FLAGS, *THREADS))
+    return _load(text, FLAGS)
+
+
+def _load(text: str, flags: tuple[str, ...]) -> ctypes.CDLL:
     compiler = find_compiler()
-    words = [text, compiler.identity, *FLAGS, _machine()]
+    words = [text, compiler.identity, *flags, _machine()]
     key = hashlib.sha256("\0".join(words).encode()).hexdigest()[:40]
     cached = cache.find(key)
     if cached is not None:
@@ -104,13 +118,13 @@ def load(text: str) -> ctypes.CDLL:
             return ctypes.CDLL(str(cached))
         except OSError:
             cache.remove(key)
-    return _compile(compiler, text, key)
+    return _compile(compiler, text, flags, key)
 
 
-def _compile(compiler: Compiler, text: str, key: str) -> ctypes.CDLL:
+def _compile(compiler: Compiler, text: str, flags: tuple[str, ...], key: str) -> ctypes.CDLL:
     with tempfile.TemporaryDirectory(prefix="backhand-") as folder:
         source, library = Path(folder, "step.c"), Path(folder, "step.so")
-        command = [*compiler.command, *FLAGS, "-o", str(library), str(source), "-lm"]
+        command = [*compiler.command, *flags, "-o", str(library), str(source), "-lm"]
         try:
             source.write_text(text)
             done = subprocess.run(

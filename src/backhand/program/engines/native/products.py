@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 import torch
 
 from backhand.program.engines.native.layout import C_TYPES, Window
-from backhand.program.engines.native.writer import Writer
+from backhand.program.engines.native.writer import SHARED, SHARED_PRODUCTS, Writer
 
 TILE = 24
 """Vectors of a result that are kept in registers at once (half as many without AVX-512)."""
@@ -121,7 +121,7 @@ def _cost_of_vectors(writer: Writer, product: Product) -> float:
 
 
 def _write_vectors(writer: Writer, product: Product) -> None:
-    m, _, n = product.sizes
+    m, k, n = product.sizes
     dtype = product.out.dtype
     width = writer.width(dtype, n)
     with writer.block():
@@ -135,7 +135,7 @@ def _write_vectors(writer: Writer, product: Product) -> None:
         for begin, end, step in ((0, full, rows), (full, m, m % rows)):
             if end - begin == 0:
                 continue
-            with _counted(writer, begin, end, step) as i:
+            with _counted(writer, begin, end, step, shared=m * k * n) as i:
                 if whole:
                     with _counted(writer, 0, whole * 4 * width, 4 * width) as j:
                         _tile(
@@ -145,9 +145,13 @@ def _write_vectors(writer: Writer, product: Product) -> None:
 
 
 class _counted:
-    """A loop from begin to end; none, where it would run once."""
+    """A loop from begin to end; none, where it would run once.
 
-    def __init__(self, writer: Writer, begin: int, end: int, step: int) -> None:
+    Args:
+        shared: multiplications inside, where each turn has elements of its own.
+    """
+
+    def __init__(self, writer: Writer, begin: int, end: int, step: int, shared: int = 0) -> None:
         self.writer = writer
         self.once = end - begin <= step
         self.index = str(begin) if self.once else writer.fresh("i")
@@ -156,6 +160,8 @@ class _counted:
             if self.once
             else f"for (int {self.index} = {begin}; {self.index} < {end}; {self.index} += {step})"
         )
+        if not self.once and writer.shares(shared, SHARED_PRODUCTS):
+            writer.line(SHARED)
 
     def __enter__(self) -> str:
         self.block = self.writer.block(self.header)
@@ -309,7 +315,7 @@ def _write_dots(writer: Writer, product: Product) -> None:
         product = product.turned()
         m, n = n, m
     abreast = min(4, n)
-    with _counted(writer, 0, m, 1) as i:
+    with _counted(writer, 0, m, 1, shared=m * k * n) as i:
         full = n - n % abreast
         for begin, end, step in ((0, full, abreast), (full, n, n % abreast)):
             if begin != end:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +18,15 @@ from backhand.program.scalars import Tree
 
 STACK = 1 << 15
 """Bytes of a packed matrix up to which it stands on the stack; larger ones share `scratch`."""
+
+SHARED_ELEMENTS = 1 << 16
+"""Elements of a loop from which threads share it; torch's number of them, as it is then."""
+
+SHARED_PRODUCTS = 4_000_000
+"""Multiplications of a matrix product from which threads share its rows."""
+
+SHARED = "#pragma omp parallel for schedule(static)"
+SHARED_VECTORS = "#pragma omp parallel for simd schedule(static)"
 
 KEYWORDS = frozenset(
     "auto bool break case char const continue default do double else enum extern float for goto "
@@ -86,7 +96,10 @@ class Writer:
                 continue
             index = self.fresh("ijklmn"[axis % 6])
             indices.append(index)
-            if independent and axis == innermost and self.lanes is not None:
+            shared = independent and self.shares(math.prod(shape), SHARED_ELEMENTS)
+            if shared and self._depth == depth:
+                self.line(SHARED_VECTORS if axis == innermost else SHARED)
+            elif independent and axis == innermost and self.lanes is not None:
                 self.line("BH_INDEPENDENT")
             self.line(f"for (int {index} = 0; {index} < {length}; {index}++) {{")
             self._depth += 1
@@ -97,6 +110,10 @@ class Writer:
         while self._depth > depth:
             self._depth -= 1
             self.line("}")
+
+    def shares(self, work: int, least: int) -> bool:
+        """Whether threads share a loop of so much work. Each element stays one thread's alone."""
+        return self.lanes is not None and work >= least
 
     def fresh(self, name: str) -> str:
         """A name that has not been used."""
