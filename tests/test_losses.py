@@ -24,6 +24,11 @@ ORACLES = {
         functional.cross_entropy,
         lambda rows, classes, dtype: torch.randint(0, classes, (rows,)),
     ),
+    "CrossEntropyLoss, smoothed": (
+        bh.CrossEntropyLoss(label_smoothing=0.1),
+        lambda z, t: functional.cross_entropy(z, t, label_smoothing=0.1),
+        lambda rows, classes, dtype: torch.randint(0, classes, (rows,)),
+    ),
     "PoissonLoss": (
         PoissonLoss(),
         lambda z, t: (

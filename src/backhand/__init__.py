@@ -20,7 +20,14 @@ from backhand.layers import (
     XavierNormal,
     XavierUniform,
 )
-from backhand.losses import BinaryCrossEntropyLoss, CrossEntropyLoss, Loss, MSELoss
+from backhand.losses import (
+    BinaryCrossEntropyLoss,
+    CrossEntropyLoss,
+    Loss,
+    MSELoss,
+    PoissonLoss,
+    Weighted,
+)
 from backhand.networks import (
     Concatenate,
     Product,
@@ -66,6 +73,7 @@ __all__ = [
     "NeuralTangentLinear",
     "NonFiniteLoss",
     "Parameter",
+    "PoissonLoss",
     "Prediction",
     "Product",
     "ReLU",
@@ -79,6 +87,7 @@ __all__ = [
     "Tanh",
     "TrainingStep",
     "UpdateRule",
+    "Weighted",
     "WithRate",
     "XavierNormal",
     "XavierUniform",

@@ -156,16 +156,32 @@ class BinaryCrossEntropyLoss(Loss):
 
 
 class CrossEntropyLoss(Loss):
-    """loss = mean over the batch of log Σ eᶻ - z[target], where z is the prediction, logits.
+    """loss = mean over the batch of log Σ eᶻ - Σ p z, where z is the prediction, logits.
 
+    p is the target's distribution: onehot(target), smoothed to (1 - s) onehot + s / classes
+    (Szegedy et al., "Rethinking the Inception Architecture" (2016), section 7).
     Shapes: prediction (*batch, classes), target (*batch) of int64 class indices; n rows in all.
-    Backward: error = (softmax(z) - onehot(target)) / n.
+    Backward: error = (softmax(z) - p) / n.
+
+    Args:
+        label_smoothing: s, in [0, 1); default 0.
 
     Raises:
         ValueError: the target's shape is not the prediction's without its last axis, or the
             batch is empty.
         TypeError: the target is not int64.
     """
+
+    def __init__(self, label_smoothing: float = 0.0) -> None:
+        if not 0 <= label_smoothing < 1:
+            raise ValueError(
+                f"CrossEntropyLoss: expected label_smoothing in [0, 1), got {label_smoothing}"
+            )
+        self.label_smoothing = label_smoothing
+
+    def __repr__(self) -> str:
+        smoothed = f"label_smoothing={self.label_smoothing}" if self.label_smoothing else ""
+        return f"CrossEntropyLoss({smoothed})"
 
     def forward(
         self, prediction: Float[Tensor, "*batch classes"], target: Int[Tensor, "*rows"]
@@ -177,6 +193,9 @@ class CrossEntropyLoss(Loss):
     ) -> Float[Tensor, "*rows"]:
         self._expect_classes(prediction, target)
         chosen = prediction.gather(-1, target.unsqueeze(-1))
+        if self.label_smoothing:
+            mean = prediction.mean(-1, keepdim=True)
+            chosen = chosen * (1 - self.label_smoothing) + mean * self.label_smoothing
         return (torch.logsumexp(prediction, -1, keepdim=True) - chosen).squeeze(-1)
 
     def backward(
@@ -184,10 +203,12 @@ class CrossEntropyLoss(Loss):
     ) -> Float[Tensor, "*batch classes"]:
         self._expect_classes(prediction, target)
         index = target.unsqueeze(-1)
-        minus_one = torch.full_like(index, -1, dtype=prediction.dtype)
+        share = torch.full_like(index, self.label_smoothing - 1, dtype=prediction.dtype)
         # The softmax by the logarithm that the value needs, too: recorded, it is formed once.
         softmax = torch.exp(prediction - torch.logsumexp(prediction, -1, keepdim=True))
-        return softmax.scatter_add(-1, index, minus_one) * (1 / target.numel())
+        if self.label_smoothing:
+            softmax = softmax - self.label_smoothing / prediction.shape[-1]
+        return softmax.scatter_add(-1, index, share) * (1 / target.numel())
 
     def check_values(self, target: Shaped[Tensor, "..."], outputs: int) -> None:
         lowest, highest = int(target.min()), int(target.max())

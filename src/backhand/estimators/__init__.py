@@ -11,17 +11,36 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from backhand.estimators.mlp_classifier import MLPClassifier
     from backhand.estimators.mlp_regressor import MLPRegressor
+    from backhand.estimators.online import (
+        OnlineAnomalyDetector,
+        OnlineClassifier,
+        OnlineRegressor,
+    )
+    from backhand.estimators.tables import TableClassifier, TableRegressor
 
 HOMES = {
     "MLPClassifier": "backhand.estimators.mlp_classifier",
     "MLPRegressor": "backhand.estimators.mlp_regressor",
+    "OnlineAnomalyDetector": "backhand.estimators.online",
+    "OnlineClassifier": "backhand.estimators.online",
+    "OnlineRegressor": "backhand.estimators.online",
+    "TableClassifier": "backhand.estimators.tables",
+    "TableRegressor": "backhand.estimators.tables",
 }
 """Where each name comes from."""
 
 PACKAGES = {"sklearn": "scikit-learn", "scipy": "scikit-learn"}
 """What to install for a module that is missing."""
 
-__all__ = ["MLPClassifier", "MLPRegressor"]
+__all__ = [
+    "MLPClassifier",
+    "MLPRegressor",
+    "OnlineAnomalyDetector",
+    "OnlineClassifier",
+    "OnlineRegressor",
+    "TableClassifier",
+    "TableRegressor",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +42,7 @@ class NetworkFileError(ValueError):
     """A network file cannot be read; the message names the file and says why."""
 
 
-def save(network: Layer, path: str | Path) -> None:
+def save(network: Layer, path: str | Path, about: Mapping[str, Any] | None = None) -> None:
     """Write a network's weights and architecture to a file, whole or not at all.
 
     A layer that appears twice is one again after loading. Rules and their state are not saved.
@@ -50,6 +50,7 @@ def save(network: Layer, path: str | Path) -> None:
     Args:
         network: layers that keep their constructors' arguments (see Layer.settings).
         path: conventionally ending in .safetensors; an old file there is replaced at the end.
+        about: more to keep in the file, as JSON; see load_about. Default nothing.
 
     Raises:
         TypeError: a layer's setting cannot be written as JSON; names the layer.
@@ -59,9 +60,8 @@ def save(network: Layer, path: str | Path) -> None:
     architecture = _Writer().write(network, "")
     parameters = network.parameters()
     frozen = [name for name, parameter in parameters.items() if parameter.frozen]
-    metadata = {
-        "backhand": json.dumps({"format": FORMAT, "network": architecture, "frozen": frozen})
-    }
+    header = {"format": FORMAT, "network": architecture, "frozen": frozen, "about": about or {}}
+    metadata = {"backhand": json.dumps(header)}
     tensors = {name: parameter.value.contiguous() for name, parameter in parameters.items()}
     content = save_tensors(tensors, metadata)
     with written_whole(path, binary=True) as file:
@@ -82,6 +82,13 @@ def load(path: str | Path, layers: Iterable[type[Layer]] = ()) -> Layer:
             unknown layer, or its weights do not fit its architecture.
         OSError: the file cannot be read.
     """
+    return load_about(path, layers)[0]
+
+
+def load_about(
+    path: str | Path, layers: Iterable[type[Layer]] = ()
+) -> tuple[Layer, dict[str, Any]]:
+    """The network that `load` reads, and what `save` was given to keep about it."""
     path = Path(path)
     known = {each.__name__: each for each in (*KNOWN, *layers)}
     tensors, header = _read(path)
@@ -104,7 +111,7 @@ def load(path: str | Path, layers: Iterable[type[Layer]] = ()) -> Layer:
             )
         parameter.value = tensors[name].clone()
         parameter.frozen = name in header["frozen"]
-    return network
+    return network, header.get("about", {})
 
 
 def _read(path: Path) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:

@@ -1,0 +1,213 @@
+"""What TableClassifier and TableRegressor share: reading tables, training members, files."""
+
+from __future__ import annotations
+
+import numbers
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import (
+    _check_feature_names,
+    _check_n_features,
+    check_is_fitted,
+    validate_data,
+)
+from torch import Tensor
+
+from backhand.estimators.tables.columns import Column, read_columns
+from backhand.estimators.tables.encoding import Encoding
+from backhand.estimators.tables.members import MembersTraining, make_members
+from backhand.losses import Loss
+from backhand.networks import NetworkFileError, Stack, save
+from backhand.networks.saving import load_about
+
+ROWS_AT_ONCE = 1024
+
+
+class TableBase(BaseEstimator):  # type: ignore[misc]
+    """What both share. Not for use by itself."""
+
+    hidden: Sequence[int]
+    epochs: int
+    batch_size: int
+    learning_rate: float
+    members: int
+    validation_fraction: float
+    random_state: Any
+    on_epoch: Callable[[int, float, list[float]], Any] | None
+
+    encoding_: Encoding
+    network_: Stack
+    n_features_in_: int
+    loss_curve_: list[float]
+    validation_scores_: list[list[float]]
+    best_epochs_: list[int]
+    feature_names_in_: np.ndarray
+
+    _classifies: bool
+
+    # Reading.
+
+    def _columns(self, X: Any, reset: bool) -> list[Column]:
+        """The columns of a table of any kind, their names and number checked."""
+        if hasattr(X, "columns") and hasattr(X, "shape"):
+            if 0 in X.shape:
+                raise ValueError(
+                    f"Found array with {X.shape[0]} sample(s) and {X.shape[1]} feature(s) "
+                    f"(shape={tuple(X.shape)}) while a minimum of 1 is required."
+                )
+            _check_feature_names(self, X, reset=reset)
+            _check_n_features(self, X, reset=reset)
+            return read_columns(X)
+        numeric = np.asarray(X).dtype.kind in "iufb" if not hasattr(X, "tocsr") else True
+        kind = "numeric" if numeric else None
+        X = validate_data(self, X, dtype=kind, ensure_all_finite="allow-nan", reset=reset)
+        return read_columns(X)
+
+    def _check_arguments(self) -> None:
+        for name, least in (("epochs", 1), ("batch_size", 1), ("members", 1)):
+            value = getattr(self, name)
+            if not isinstance(value, numbers.Integral) or value < least:
+                raise ValueError(f"{name}: expected a whole number of {least} or more, got {value}")
+        if not all(isinstance(each, numbers.Integral) and each > 0 for each in self.hidden):
+            raise ValueError(f"hidden: expected whole numbers above 0, got {self.hidden}")
+        if not 0 < self.learning_rate < float("inf"):
+            raise ValueError(
+                f"learning_rate: expected a finite number above 0, got {self.learning_rate}"
+            )
+        if not 0 < self.validation_fraction < 1:
+            raise ValueError(
+                "validation_fraction: expected a share between 0 and 1, "
+                f"got {self.validation_fraction}"
+            )
+
+    # Training.
+
+    def _train(self, columns: list[Column], targets: np.ndarray, outputs: int) -> None:
+        random = check_random_state(self.random_state)
+        training, held_out = self._split(targets, random)
+        self.encoding_ = Encoding.of([_rows(column, training) for column in columns])
+        inputs = torch.from_numpy(self.encoding_.matrix(columns))
+        repeated = torch.from_numpy(np.repeat(targets[:, None], self.members, axis=1))
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(int(random.randint(np.iinfo(np.int32).max)))
+            self.network_ = make_members(
+                inputs.shape[1], self.hidden, outputs, self.members, self._classifies
+            )
+            run = MembersTraining(
+                self.network_,
+                self._loss(),
+                self._measure(torch.from_numpy(targets[held_out])),
+                self.learning_rate,
+                self.epochs,
+                self.batch_size,
+                random,
+            )
+            run.run(inputs[training], repeated[training], inputs[held_out], self.on_epoch)
+        self.loss_curve_, self.validation_scores_ = run.loss_curve, run.scores
+        self.best_epochs_ = run.best_epochs
+
+    def _split(
+        self, targets: np.ndarray, random: np.random.RandomState
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """The rows to train on and those to choose the epoch by; all for both where few."""
+        rows = np.arange(len(targets))
+        if len(rows) < 2 or round(len(rows) * self.validation_fraction) == 0:
+            return rows, rows
+        stratify = targets if self._classifies else None
+        try:
+            training, held_out = train_test_split(
+                rows, test_size=self.validation_fraction, random_state=random, stratify=stratify
+            )
+        except ValueError:  # a class of one row, or fewer held-out rows than classes
+            training, held_out = train_test_split(
+                rows, test_size=self.validation_fraction, random_state=random
+            )
+        return training, held_out
+
+    def _loss(self) -> Loss:
+        raise NotImplementedError
+
+    def _measure(self, targets: Tensor) -> Callable[[Tensor], Tensor]:
+        raise NotImplementedError
+
+    # Prediction.
+
+    def _raw(self, X: Any) -> Tensor:
+        """What each member says of each row (rows, members, outputs)."""
+        check_is_fitted(self)
+        inputs = torch.from_numpy(self.encoding_.matrix(self._columns(X, reset=False)))
+        parts = [self.network_.predict(part) for part in torch.split(inputs, ROWS_AT_ONCE)]
+        return torch.cat(parts)
+
+    # Files.
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to one safetensors file, whole or not at all: weights, and as JSON the
+        architecture, the encoding of columns and the arguments. No pickle.
+
+        Raises:
+            TypeError: an argument, a class or a column's name cannot be written as JSON.
+            OSError: the file cannot be written.
+        """
+        check_is_fitted(self)
+        arguments = self.get_params(deep=False) | {"on_epoch": None}
+        if not isinstance(self.random_state, int):
+            arguments["random_state"] = None
+        about = {
+            "estimator": type(self).__name__,
+            "arguments": arguments,
+            "encoding": self.encoding_.to_json(),
+            "features": self.n_features_in_,
+            "names": getattr(self, "feature_names_in_", np.array([])).tolist(),
+            "learnt": self._learnt(),
+        }
+        save(self.network_, path, {"table": about})
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read a model that `save` wrote; it predicts the same.
+
+        Raises:
+            NetworkFileError: the file is no such model, of another estimator, or cut short.
+            OSError: the file cannot be read.
+        """
+        network, about = load_about(path)
+        found = about.get("table", {})
+        if found.get("estimator") != cls.__name__:
+            what = found.get("estimator", "network without a table")
+            raise NetworkFileError(f"{path}: expected a {cls.__name__}, found a {what}")
+        made = cls(**found["arguments"])
+        assert isinstance(network, Stack)
+        made.network_ = network
+        made.encoding_ = Encoding.from_json(found["encoding"])
+        made.n_features_in_ = found["features"]
+        if found["names"]:
+            made.feature_names_in_ = np.array(found["names"], dtype=object)
+        made._take_up(found["learnt"])
+        return made
+
+    def _learnt(self) -> dict[str, Any]:
+        """What else was learnt, for JSON."""
+        raise NotImplementedError
+
+    def _take_up(self, learnt: dict[str, Any]) -> None:
+        """Set what `_learnt` wrote."""
+        raise NotImplementedError
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        tags.input_tags.categorical = True
+        tags.input_tags.string = True
+        return tags
+
+
+def _rows(column: Column, rows: np.ndarray) -> Column:
+    return Column(column.name, column.kind, column.values[rows], column.missing[rows])

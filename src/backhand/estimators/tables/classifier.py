@@ -1,0 +1,110 @@
+"""TableClassifier: a table as it is, to classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import numpy as np
+import torch
+from sklearn.base import ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import _check_y, check_consistent_length
+from torch import Tensor
+
+from backhand.estimators.tables.base import TableBase
+from backhand.losses import CrossEntropyLoss, Loss
+
+
+class TableClassifier(ClassifierMixin, TableBase):  # type: ignore[misc]
+    """Classifies the rows of a table as it is: numbers, categories, dates, booleans, gaps.
+
+    RealMLP-TD-S (Holzmüller, Grinsztajn, Steinwart, "Better by Default", NeurIPS 2024): robust
+    scaling with smooth clipping, categories one beside the other, a learned scale for each input,
+    the neural tangent parametrisation, SELU, smoothed labels, Adam on four cosines; the epoch that
+    errs least on rows held out is the one kept.
+
+    Args:
+        hidden: units of the hidden layers; default (256, 256, 256).
+        epochs: passes over the rows; default 256.
+        batch_size: rows in a batch; default 256.
+        learning_rate: at the cosines' tops; default 0.04.
+        members: networks trained side by side, whose probabilities are averaged; default 1.
+        validation_fraction: of the rows, held out to choose the epoch; default 0.2.
+        label_smoothing: see CrossEntropyLoss; default 0.1.
+        random_state: of everything random; default none.
+        on_epoch: called after each epoch with its number, its loss and each member's share of
+            errors on the rows held out.
+
+    Attributes:
+        classes_: in order.
+        network_: the members, a Stack.
+        encoding_: how columns become numbers.
+        loss_curve_: of each epoch. validation_scores_: of each epoch, of each member.
+        best_epochs_: of each member, from 1.
+
+    Raises:
+        ValueError: an argument is out of range; X or y cannot be used, and why.
+    """
+
+    _classifies = True
+
+    def __init__(
+        self,
+        hidden: Sequence[int] = (256, 256, 256),
+        *,
+        epochs: int = 256,
+        batch_size: int = 256,
+        learning_rate: float = 0.04,
+        members: int = 1,
+        validation_fraction: float = 0.2,
+        label_smoothing: float = 0.1,
+        random_state: Any = None,
+        on_epoch: Callable[[int, float, list[float]], Any] | None = None,
+    ) -> None:
+        self.hidden = hidden
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.members = members
+        self.validation_fraction = validation_fraction
+        self.label_smoothing = label_smoothing
+        self.random_state = random_state
+        self.on_epoch = on_epoch
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn from a table (rows, columns) and its labels (rows,)."""
+        self._check_arguments()
+        columns = self._columns(X, reset=True)
+        labels = _check_y(y, estimator=self)
+        check_consistent_length(X, labels)
+        check_classification_targets(labels)
+        self.classes_, targets = np.unique(labels, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"y: expected at least two classes, got one class, {self.classes_[0]}")
+        self._train(columns, targets.astype(np.int64), len(self.classes_))
+        return self
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """The probabilities of the classes (rows, classes), the mean of the members'."""
+        mean = torch.softmax(self._raw(X).double(), dim=-1).mean(1)
+        found: np.ndarray = mean.numpy()
+        return found
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The most probable class of each row."""
+        likeliest = self.predict_proba(X).argmax(1)
+        found: np.ndarray = self.classes_[likeliest]
+        return found
+
+    def _learnt(self) -> dict[str, Any]:
+        return {"classes": self.classes_.tolist(), "dtype": self.classes_.dtype.str}
+
+    def _take_up(self, learnt: dict[str, Any]) -> None:
+        self.classes_ = np.array(learnt["classes"], dtype=np.dtype(learnt["dtype"]))
+
+    def _loss(self) -> Loss:
+        return CrossEntropyLoss(self.label_smoothing)
+
+    def _measure(self, targets: Tensor) -> Callable[[Tensor], Tensor]:
+        return lambda raw: (raw.argmax(-1) != targets.unsqueeze(1)).double().mean(0)

@@ -1,0 +1,153 @@
+"""Encoding: columns as the numbers a network takes, in the manner of RealMLP.
+
+Holzmüller, Grinsztajn, Steinwart, "Better by Default" (NeurIPS 2024), section 3: categories one
+beside the other, two of them as one column of -1 and 1; then each column robustly scaled, and
+clipped smoothly.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from backhand.estimators.tables.columns import BOOLEAN, CATEGORY, DATE, NUMBER, Column
+
+DAY = 86_400.0
+
+
+@dataclass(frozen=True)
+class ColumnCode:
+    """How one column becomes numbers.
+
+    Attributes:
+        name, kind: of the column.
+        categories: of a category, in order; one not among them counts as missing.
+        median: of a number; stands where one is missing.
+        shows_missing: whether a column of its own says where a value was missing.
+    """
+
+    name: str
+    kind: str
+    categories: tuple[str, ...] = ()
+    median: float = 0.0
+    shows_missing: bool = False
+
+    @classmethod
+    def of(cls, column: Column) -> ColumnCode:
+        """The code that suits a column of the training table."""
+        given = column.values[~column.missing]
+        shows = bool(column.missing.any()) and column.kind in (NUMBER, DATE)
+        if column.kind == CATEGORY:
+            return cls(column.name, CATEGORY, tuple(sorted(set(given.tolist()))))
+        median = float(np.median(given)) if len(given) and column.kind != BOOLEAN else 0.0
+        return cls(column.name, column.kind, median=median, shows_missing=shows)
+
+    def numbers(self, column: Column) -> list[np.ndarray]:
+        """The column as columns of float64.
+
+        Raises:
+            ValueError: the column is of another kind than in training.
+        """
+        if column.kind != self.kind and not column.missing.all():
+            raise ValueError(
+                f"column {self.name!r}: expected {_PLURALS[self.kind]} as in training, "
+                f"got {_PLURALS[column.kind]}"
+            )
+        if self.kind == CATEGORY:
+            return self._categories(column)
+        if self.kind == BOOLEAN:
+            return [np.where(column.missing, 0.0, _as_float(column) * 2 - 1)]
+        values = np.where(column.missing, self.median, _as_float(column))
+        found = _parts_of_dates(values) if self.kind == DATE else [values]
+        return [*found, column.missing.astype(np.float64)] if self.shows_missing else found
+
+    def _categories(self, column: Column) -> list[np.ndarray]:
+        text = column.values.astype(object)
+        text[column.missing] = None
+        columns = [(text == each).astype(np.float64) for each in self.categories]
+        return [columns[0] - columns[1]] if len(columns) == 2 else columns
+
+
+_PLURALS = {NUMBER: "numbers", CATEGORY: "text", BOOLEAN: "booleans", DATE: "dates"}
+
+
+def _as_float(column: Column) -> np.ndarray:
+    """The values; zeros where all are missing and the column is of no kind of numbers."""
+    if column.kind == CATEGORY:
+        return np.zeros(len(column.values))
+    return column.values
+
+
+def _parts_of_dates(seconds: np.ndarray) -> list[np.ndarray]:
+    """The date in days, the month, the day of the week, and the hour."""
+    moments = (seconds * 1e6).astype("datetime64[us]")
+    months = moments.astype("datetime64[M]").astype(np.int64) % 12
+    days = moments.astype("datetime64[D]").astype(np.int64)
+    hours = (seconds / 3600) % 24
+    return [seconds / DAY, months.astype(np.float64), ((days + 3) % 7).astype(np.float64), hours]
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """How a table becomes a matrix.
+
+    Attributes:
+        codes: for each column, in order.
+        centres, factors: (features,); x is scaled to f · (x - c), then to x / √(1 + (x / 3)²).
+    """
+
+    codes: tuple[ColumnCode, ...]
+    centres: np.ndarray
+    factors: np.ndarray
+
+    @classmethod
+    def of(cls, columns: Sequence[Column]) -> Encoding:
+        """The encoding that suits a training table.
+
+        A factor is 1 / (the distance of the quartiles), or 2 / (the range) where that is 0, or 0
+        where the column is constant.
+        """
+        codes = tuple(ColumnCode.of(column) for column in columns)
+        matrix = _matrix(codes, columns)
+        if matrix.shape[1] == 0:
+            raise ValueError("X: no column has a value to learn from")
+        low, centres, high = np.quantile(matrix, (0.25, 0.5, 0.75), axis=0)
+        spread = high - low
+        extent = (matrix.max(0) - matrix.min(0)) / 2
+        spread = np.where(spread == 0, extent, spread)
+        factors = np.divide(1.0, spread, out=np.zeros_like(spread), where=spread > 0)
+        return cls(codes, centres, factors)
+
+    def matrix(self, columns: Sequence[Column]) -> np.ndarray:
+        """The table as float32 (rows, features)."""
+        scaled = (_matrix(self.codes, columns) - self.centres) * self.factors
+        clipped: np.ndarray = scaled / np.sqrt(1 + (scaled / 3) ** 2)
+        return clipped.astype(np.float32)
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` makes it again from."""
+        return {
+            "codes": [asdict(code) for code in self.codes],
+            "centres": self.centres.tolist(),
+            "factors": self.factors.tolist(),
+        }
+
+    @classmethod
+    def from_json(cls, found: dict[str, Any]) -> Encoding:
+        """The encoding that `to_json` wrote."""
+        codes = tuple(
+            ColumnCode(**{**code, "categories": tuple(code["categories"])})
+            for code in found["codes"]
+        )
+        return cls(codes, np.array(found["centres"]), np.array(found["factors"]))
+
+
+def _matrix(codes: Sequence[ColumnCode], columns: Sequence[Column]) -> np.ndarray:
+    parts = [
+        each for code, column in zip(codes, columns, strict=True) for each in code.numbers(column)
+    ]
+    rows = len(columns[0].values)
+    return np.stack(parts, axis=1) if parts else np.zeros((rows, 0))

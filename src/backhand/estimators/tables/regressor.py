@@ -1,0 +1,92 @@
+"""TableRegressor: a table as it is, to numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import RegressorMixin
+from sklearn.utils.validation import _check_y, check_consistent_length
+from torch import Tensor
+
+from backhand.estimators.tables.base import TableBase
+from backhand.losses import Loss, MSELoss
+
+
+class TableRegressor(RegressorMixin, TableBase):  # type: ignore[misc]
+    """Predicts a number from the rows of a table as it is; see TableClassifier.
+
+    The target is standardised. Mish instead of SELU; the mean squared error.
+
+    Args:
+        learning_rate: at the cosines' tops; default 0.07.
+        hidden, epochs, batch_size, members, validation_fraction, random_state, on_epoch: as for
+            TableClassifier; the score is the mean squared error of the standardised target.
+
+    Raises:
+        ValueError: an argument is out of range; X or y cannot be used, and why.
+    """
+
+    _classifies = False
+
+    def __init__(
+        self,
+        hidden: Sequence[int] = (256, 256, 256),
+        *,
+        epochs: int = 256,
+        batch_size: int = 256,
+        learning_rate: float = 0.07,
+        members: int = 1,
+        validation_fraction: float = 0.2,
+        random_state: Any = None,
+        on_epoch: Callable[[int, float, list[float]], Any] | None = None,
+    ) -> None:
+        self.hidden = hidden
+        self.epochs = epochs
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.members = members
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+        self.on_epoch = on_epoch
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Learn from a table (rows, columns) and its numbers (rows,)."""
+        self._check_arguments()
+        columns = self._columns(X, reset=True)
+        values = _check_y(y, y_numeric=True, estimator=self).astype(np.float64)
+        check_consistent_length(X, values)
+        self.mean_ = float(values.mean())
+        self.deviation_ = float(values.std()) or 1.0
+        targets = ((values - self.mean_) / self.deviation_).astype(np.float32)
+        self._train(columns, targets, 1)
+        return self
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The number of each row (rows,), the mean of the members'."""
+        mean = self._raw(X).double().mean(1)[:, 0]
+        found: np.ndarray = mean.numpy() * self.deviation_ + self.mean_
+        return found
+
+    def _learnt(self) -> dict[str, Any]:
+        return {"mean": self.mean_, "deviation": self.deviation_}
+
+    def _take_up(self, learnt: dict[str, Any]) -> None:
+        self.mean_, self.deviation_ = learnt["mean"], learnt["deviation"]
+
+    def _loss(self) -> Loss:
+        return MembersMSELoss()
+
+    def _measure(self, targets: Tensor) -> Callable[[Tensor], Tensor]:
+        return lambda raw: (raw[..., 0] - targets.unsqueeze(1)).double().square().mean(0)
+
+
+class MembersMSELoss(MSELoss):
+    """MSELoss of (batch, members, 1) and targets (batch, members)."""
+
+    def forward(self, prediction: Any, target: Any) -> Tensor:
+        return super().forward(prediction, target.unsqueeze(-1))
+
+    def backward(self, prediction: Any, target: Any) -> Tensor:
+        return super().backward(prediction, target.unsqueeze(-1))
