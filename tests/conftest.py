@@ -6,6 +6,9 @@ But for program/'s: it has few shapes, and records a hundred times as slowly whe
 import importlib.util
 import pkgutil
 
+import pytest
+import torch
+from hypothesis import settings
 from jaxtyping import install_import_hook
 
 package = importlib.util.find_spec("backhand")
@@ -15,10 +18,6 @@ checked = [f"backhand.{room}" for room in rooms if room != "program"]
 
 with install_import_hook(checked, "typechecking.checked"):
     import backhand  # noqa: F401
-
-import pytest
-import torch
-from hypothesis import settings
 
 settings.register_profile("backhand", max_examples=25, deadline=None, derandomize=True)
 settings.load_profile("backhand")
