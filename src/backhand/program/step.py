@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections import OrderedDict
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,120 +15,15 @@ from backhand.losses import Loss
 from backhand.program.engines import Engine
 from backhand.program.in_place import PredictionInPlace, TrainingStepInPlace
 from backhand.program.line import record_prediction, record_training
-from backhand.program.memory import Memory
 from backhand.program.program import Program
-from backhand.program.structure import Structure
+from backhand.program.recorded import Recorded
 from backhand.values import Value, row_count, rows_of, tensors
 
 if TYPE_CHECKING:
     from backhand.program.engines.native.export import CFiles
 
-KEPT = 16
-"""How many recordings (for different shapes and dtypes) a step keeps; the oldest goes first."""
 
-
-class _Recorded:
-    """What TrainingStep and Prediction share: one program for each shape, while they hold."""
-
-    def __init__(self, network: Layer, loss: Loss | None, engine: Engine | None) -> None:
-        self.network = network
-        self.loss = loss
-        self._asked_for = engine
-        self._forget()
-
-    def _forget(self) -> None:
-        self._programs: OrderedDict[Any, Program] = OrderedDict()
-        self._structure: Structure | None = None
-        self._latest: Program | None = None
-
-    def _program(self, input: list[Tensor], target: list[Tensor]) -> Program:
-        """The program for batches of these shapes and dtypes; recorded where there is none."""
-        batch = [*input, *target]
-        structure = self._structure
-        if structure is None or not structure.still_holds():
-            self._forget()
-            structure = self._structure = Structure(self.network, self.loss)
-        shapes = [(each.shape, each.dtype) for each in batch]
-        key = (len(target), *shapes, *structure.phases())
-        program = self._programs.get(key)
-        if program is None or not program.counts_agree():
-            for each in batch:
-                if each.device.type != "cpu":
-                    raise ValueError(f"{self!r} runs on the CPU, got a batch on {each.device}")
-            program = self._programs[key] = self._record(
-                [_own(each) for each in input], [_own(each) for each in target]
-            )
-            if len(self._programs) > KEPT:
-                self._programs.popitem(last=False)
-        self._latest = program
-        return program
-
-    def _record(self, input: list[Tensor], target: list[Tensor]) -> Program:
-        raise NotImplementedError
-
-    def _program_and_structure(
-        self, input: list[Tensor], target: list[Tensor]
-    ) -> tuple[Program, Structure]:
-        program = self._program(input, target)
-        assert self._structure is not None
-        return program, self._structure
-
-    def _to_c(self, name: str, ram: int | None) -> CFiles:
-        from backhand.program.engines.native.export import export_c
-
-        given = {
-            name: torch.zeros(view.shape, dtype=view.dtype)
-            for name, view in self.latest.plan.arguments.items()
-        }
-        inputs = tuple(each for name, each in given.items() if name.startswith("input"))
-        targets = tuple(each for name, each in given.items() if name.startswith("target"))
-        return export_c(self.network, inputs, self.loss, targets, name, ram)
-
-    @property
-    def engine(self) -> Engine | None:
-        """What runs the program recorded last; before that, what was asked for."""
-        return self._asked_for if self._latest is None else self._latest.engine
-
-    @property
-    def latest(self) -> Program:
-        """The program that was recorded or run last.
-
-        Raises:
-            RuntimeError: nothing has been recorded yet.
-        """
-        if self._latest is None:
-            raise RuntimeError(f"{self!r} has recorded nothing yet: call it or its record() first")
-        return self._latest
-
-    @property
-    def memory(self) -> Memory:
-        """The bytes that the program recorded last needs."""
-        return self.latest.memory
-
-    @property
-    def namespace(self) -> dict[str, Any]:
-        """What the names in the printed text stand for: exec(str(step), step.namespace)."""
-        return dict(self.latest.bound.namespace)
-
-    def __str__(self) -> str:
-        return self.latest.bound.text
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}({self.network!r}, engine={self.engine!r})"
-
-    def __getstate__(self) -> dict[str, Any]:
-        """A copy or pickle holds no recording; it makes its own."""
-        kept = dict(vars(self))
-        for name in ("_programs", "_structure", "_latest"):
-            del kept[name]
-        return kept
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        vars(self).update(state)
-        self._forget()
-
-
-class TrainingStep(_Recorded):
+class TrainingStep(Recorded):
     """A training step of a network, recorded at the first call for a shape and run ever after.
 
     The same weights as `network(input)`, `loss.backward(…)` and `network.backward(…)`: bit for
@@ -198,11 +92,9 @@ class TrainingStep(_Recorded):
         data = [*tensors(inputs), *tensors(targets)]
         whole = len(order) // size
         losses: list[Tensor | None] = []
-        if whole and not self._accumulates():
+        if whole and not self._structure_now().accumulates:
             rows = order[: whole * size]
-            program = self._program(
-                tensors(rows_of(inputs, rows[:size])), tensors(rows_of(targets, rows[:size]))
-            )
+            program = self._program(tensors(inputs), tensors(targets), size)
             losses.append(program.run_many(data, rows, learning_rates[:whole]))
         else:
             whole = 0
@@ -238,12 +130,8 @@ class TrainingStep(_Recorded):
         results = ["loss"] if self.losses else []
         return Program(self.network, line, results, self._asked_for, "training_step")
 
-    def _accumulates(self) -> bool:
-        gates = (each.gate for each in self.network.parameters().values())
-        return any(gate is not None and gate.accumulates for gate in gates)
 
-
-class Prediction(_Recorded):
+class Prediction(Recorded):
     """`network.predict`, recorded at the first call for a shape and run ever after.
 
     The plain prediction, bit for bit with Replay(), to rounding with Native(); see TrainingStep
@@ -280,7 +168,7 @@ class Prediction(_Recorded):
         size = min(rows, batch_size)
         steps = -(-rows // size)
         order = torch.arange(steps * size).clamp_(max=rows - 1)
-        program = self._program(tensors(rows_of(inputs, order[:size])), [])
+        program = self._program(tensors(inputs), [], size)
         if len(program.plan.results) != 1:
             raise ValueError(f"run: expected one prediction, got {list(program.plan.results)}")
         found = program.run_many(tensors(inputs), order, [math.nan] * steps)
@@ -316,11 +204,6 @@ class Prediction(_Recorded):
         line = record_prediction(self.network, input)
         results = list(line.recording.results)
         return Program(self.network, line, results, self._asked_for, "prediction")
-
-
-def _own(tensor: Tensor) -> Tensor:
-    """A copy that fills a storage of its own."""
-    return tensor.clone(memory_format=torch.contiguous_format)
 
 
 def _batch_size(rows: int, steps: int, given: int | None) -> int:

@@ -29,6 +29,11 @@ class Structure:
             self._live.append(vars(loss))
         self._kept = [_copied(each) for each in self._live]
 
+    @property
+    def accumulates(self) -> bool:
+        """Whether a gate adds up the contributions of several steps."""
+        return bool(self._gates)
+
     def phases(self) -> list[int]:
         """How far each accumulating gate has counted: a step does other work at each count."""
         return [gate.phase for gate in self._gates]
