@@ -31,14 +31,14 @@ COMPARISONS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": "
 SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 LOGIC = {"logical_and": "&&", "logical_or": "||", "bitwise_and": "&", "bitwise_or": "|"}
 LIBRARY = {
-    "abs": "fabs", "ceil": "ceil", "cos": "cos", "erf": "erf", "expm1": "expm1",
-    "floor": "floor", "log": "log", "log1p": "log1p", "round": "rint", "sin": "sin",
+    "abs": "fabs", "ceil": "ceil", "cos": "cos", "erf": "erf", "floor": "floor",
+    "log": "log", "log1p": "log1p", "round": "rint", "sin": "sin",
     "sqrt": "sqrt", "trunc": "trunc",
 }  # fmt: skip
 """Functions of math.h."""
 OWN = {
-    "exp": "bh_exp", "maximum": "bh_maximum", "minimum": "bh_minimum",
-    "sigmoid": "bh_sigmoid", "sign": "bh_sign", "tanh": "bh_tanh",
+    "exp": "bh_exp", "expm1": "bh_expm1", "maximum": "bh_maximum",
+    "minimum": "bh_minimum", "sigmoid": "bh_sigmoid", "sign": "bh_sign", "tanh": "bh_tanh",
 }  # fmt: skip
 """Functions of mathematics.h."""
 POWERS = {
