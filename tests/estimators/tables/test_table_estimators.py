@@ -13,7 +13,7 @@ from sklearn.inspection import permutation_importance
 from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from backhand.estimators.tables import TableClassifier, TableRegressor
+from backhand.estimators.tables import TableClassifier, TableRegressor, load_table_model
 from backhand.networks import NetworkFileError
 
 QUICK = {"hidden": (32,), "epochs": 60, "random_state": 0}
@@ -184,3 +184,24 @@ def test_dates_of_python_are_dates() -> None:
     model = TableRegressor(**QUICK).fit(table, target)
     assert model.encoding_.codes[0].kind == "date"
     assert np.corrcoef(model.predict(table), target)[0, 1] > 0.95
+
+
+def test_a_file_tells_its_kind_and_its_target(tmp_path) -> None:
+    table, label = people()
+    path = tmp_path / "model.safetensors"
+    TableClassifier(**QUICK).fit(table, pd.Series(label, name="buys")).save(path)
+    again = load_table_model(path)
+    assert type(again) is TableClassifier
+    assert again.target_name_ == "buys"
+    TableRegressor(**QUICK).fit(table, pl.Series("age", table["age"].to_numpy())).save(path)
+    again = load_table_model(path)
+    assert type(again) is TableRegressor
+    assert again.target_name_ == "age"
+
+
+def test_large_tables_get_fewer_epochs() -> None:
+    few, many, huge = (TableRegressor()._enough_epochs(rows) for rows in (1000, 32_000, 10_000_000))
+    assert (few, many, huge) == (128, 8192 // 125, 16)
+    table, _ = people(40)
+    model = TableRegressor(hidden=(4,)).fit(table[["age"]], table["age"])
+    assert len(model.loss_curve_) == 128

@@ -12,7 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_y, check_consistent_length
 from torch import Tensor
 
-from backhand.estimators.tables.base import TableBase
+from backhand.estimators.tables.base import TableBase, name_of
 from backhand.losses import CrossEntropyLoss, Loss
 
 
@@ -26,7 +26,8 @@ class TableClassifier(ClassifierMixin, TableBase):  # type: ignore[misc]
 
     Args:
         hidden: units of the hidden layers; default (256, 256, 256).
-        epochs: passes over the rows; default 256.
+        epochs: passes over the rows; default 128, for large tables fewer: as many as make 8,192
+            steps, at least 16.
         batch_size: rows in a batch; default 256.
         learning_rate: at the cosines' tops; default 0.04.
         members: networks trained side by side, whose probabilities are averaged; default 1.
@@ -42,6 +43,7 @@ class TableClassifier(ClassifierMixin, TableBase):  # type: ignore[misc]
         encoding_: how columns become numbers.
         loss_curve_: of each epoch. validation_scores_: of each epoch, of each member.
         best_epochs_: of each member, from 1.
+        target_name_: of y, where it is a column with a name; else None.
 
     Raises:
         ValueError: an argument is out of range; X or y cannot be used, and why.
@@ -53,7 +55,7 @@ class TableClassifier(ClassifierMixin, TableBase):  # type: ignore[misc]
         self,
         hidden: Sequence[int] = (256, 256, 256),
         *,
-        epochs: int = 256,
+        epochs: int | None = None,
         batch_size: int = 256,
         learning_rate: float = 0.04,
         members: int = 1,
@@ -76,6 +78,7 @@ class TableClassifier(ClassifierMixin, TableBase):  # type: ignore[misc]
         """Learn from a table (rows, columns) and its labels (rows,)."""
         self._check_arguments()
         columns = self._columns(X, reset=True)
+        self.target_name_ = name_of(y)
         labels = _check_y(y, estimator=self)
         check_consistent_length(X, labels)
         check_classification_targets(labels)

@@ -10,7 +10,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import _check_y, check_consistent_length
 from torch import Tensor
 
-from backhand.estimators.tables.base import TableBase
+from backhand.estimators.tables.base import TableBase, name_of
 from backhand.losses import Loss, MSELoss
 
 
@@ -34,7 +34,7 @@ class TableRegressor(RegressorMixin, TableBase):  # type: ignore[misc]
         self,
         hidden: Sequence[int] = (256, 256, 256),
         *,
-        epochs: int = 256,
+        epochs: int | None = None,
         batch_size: int = 256,
         learning_rate: float = 0.07,
         members: int = 1,
@@ -55,6 +55,7 @@ class TableRegressor(RegressorMixin, TableBase):  # type: ignore[misc]
         """Learn from a table (rows, columns) and its numbers (rows,)."""
         self._check_arguments()
         columns = self._columns(X, reset=True)
+        self.target_name_ = name_of(y)
         values = _check_y(y, y_numeric=True, estimator=self).astype(np.float64)
         check_consistent_length(X, values)
         self.mean_ = float(values.mean())

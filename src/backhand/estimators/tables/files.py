@@ -1,0 +1,27 @@
+"""Reading a model of a table from its file, whichever of the two it is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from backhand.estimators.tables.base import read_model
+from backhand.estimators.tables.classifier import TableClassifier
+from backhand.estimators.tables.regressor import TableRegressor
+from backhand.networks import NetworkFileError
+
+KINDS = {kind.__name__: kind for kind in (TableClassifier, TableRegressor)}
+
+
+def load_table_model(path: str | Path) -> TableClassifier | TableRegressor:
+    """The TableClassifier or TableRegressor whose `save` wrote the file; it predicts the same.
+
+    Raises:
+        NetworkFileError: the file is no model of a table, or cut short.
+        OSError: the file cannot be read.
+    """
+    network, found = read_model(path)
+    kind = KINDS.get(str(found.get("estimator")))
+    if kind is None:
+        expected = " or ".join(KINDS)
+        raise NetworkFileError(f"{path}: expected a {expected}, found a {found.get('estimator')}")
+    return kind._made_again(network, found)

@@ -1,0 +1,144 @@
+"""Recorded: what TrainingStep and Prediction share, a program for each shape of batch."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from backhand.layer import Layer
+from backhand.losses import Loss
+from backhand.program.engines import Engine
+from backhand.program.memory import Memory
+from backhand.program.program import Program
+from backhand.program.structure import Structure
+
+if TYPE_CHECKING:
+    from backhand.program.engines.native.export import CFiles
+
+KEPT = 16
+"""How many recordings (for different shapes and dtypes) a step keeps; the oldest goes first."""
+
+
+class Recorded:
+    """What TrainingStep and Prediction share: one program for each shape, while they hold."""
+
+    def __init__(self, network: Layer, loss: Loss | None, engine: Engine | None) -> None:
+        self.network = network
+        self.loss = loss
+        self._asked_for = engine
+        self._forget()
+
+    def _forget(self) -> None:
+        self._programs: OrderedDict[Any, Program] = OrderedDict()
+        self._structure: Structure | None = None
+        self._latest: Program | None = None
+
+    def _structure_now(self) -> Structure:
+        """The network's structure; what was recorded of another one is forgotten."""
+        if self._structure is None or not self._structure.still_holds():
+            self._forget()
+            self._structure = Structure(self.network, self.loss)
+        return self._structure
+
+    def _program(
+        self, input: list[Tensor], target: list[Tensor], rows: int | None = None
+    ) -> Program:
+        """The program for batches of these shapes and dtypes; recorded where there is none.
+
+        With `rows`, for batches of so many rows of these data.
+        """
+        batch = [*input, *target]
+        structure = self._structure_now()
+        shapes = [(_batch_shape(each, rows), each.dtype) for each in batch]
+        key = (len(target), *shapes, *structure.phases())
+        program = self._programs.get(key)
+        if program is None or not program.counts_agree():
+            for each in batch:
+                if each.device.type != "cpu":
+                    raise ValueError(f"{self!r} runs on the CPU, got a batch on {each.device}")
+            program = self._programs[key] = self._record(
+                [_own_batch(each, rows) for each in input],
+                [_own_batch(each, rows) for each in target],
+            )
+            if len(self._programs) > KEPT:
+                self._programs.popitem(last=False)
+        self._latest = program
+        return program
+
+    def _record(self, input: list[Tensor], target: list[Tensor]) -> Program:
+        raise NotImplementedError
+
+    def _program_and_structure(
+        self, input: list[Tensor], target: list[Tensor]
+    ) -> tuple[Program, Structure]:
+        program = self._program(input, target)
+        assert self._structure is not None
+        return program, self._structure
+
+    def _to_c(self, name: str, ram: int | None) -> CFiles:
+        from backhand.program.engines.native.export import export_c
+
+        given = {
+            name: torch.zeros(view.shape, dtype=view.dtype)
+            for name, view in self.latest.plan.arguments.items()
+        }
+        inputs = tuple(each for name, each in given.items() if name.startswith("input"))
+        targets = tuple(each for name, each in given.items() if name.startswith("target"))
+        return export_c(self.network, inputs, self.loss, targets, name, ram)
+
+    @property
+    def engine(self) -> Engine | None:
+        """What runs the program recorded last; before that, what was asked for."""
+        return self._asked_for if self._latest is None else self._latest.engine
+
+    @property
+    def latest(self) -> Program:
+        """The program that was recorded or run last.
+
+        Raises:
+            RuntimeError: nothing has been recorded yet.
+        """
+        if self._latest is None:
+            raise RuntimeError(f"{self!r} has recorded nothing yet: call it or its record() first")
+        return self._latest
+
+    @property
+    def memory(self) -> Memory:
+        """The bytes that the program recorded last needs."""
+        return self.latest.memory
+
+    @property
+    def namespace(self) -> dict[str, Any]:
+        """What the names in the printed text stand for: exec(str(step), step.namespace)."""
+        return dict(self.latest.bound.namespace)
+
+    def __str__(self) -> str:
+        return self.latest.bound.text
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.network!r}, engine={self.engine!r})"
+
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy or pickle holds no recording; it makes its own."""
+        kept = dict(vars(self))
+        for name in ("_programs", "_structure", "_latest"):
+            del kept[name]
+        return kept
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._forget()
+
+
+def _batch_shape(tensor: Tensor, rows: int | None) -> tuple[int, ...]:
+    return tensor.shape if rows is None else (rows, *tensor.shape[1:])
+
+
+def _own_batch(tensor: Tensor, rows: int | None) -> Tensor:
+    """A copy that fills a storage of its own; with `rows`, of so many rows, in turn."""
+    if rows is None:
+        return tensor.clone(memory_format=torch.contiguous_format)
+    return tensor[torch.arange(rows) % len(tensor)].contiguous()
