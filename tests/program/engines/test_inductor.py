@@ -116,3 +116,25 @@ def _failing(*_: object, **__: object):
         raise RuntimeError("no such thing")
 
     return call
+
+
+@pytest.mark.parametrize("rule", [bh.SGD(), bh.Momentum(0.9), bh.Adam()], ids=str)
+def test_large_products_are_onednns_and_round_no_worse(rule) -> None:
+    torch.manual_seed(3)
+    layers = [bh.FullyConnected(96, 128), bh.Tanh(), bh.FullyConnected(128, 128, bias=False)]
+    made = bh.Sequential([*layers, bh.FullyConnected(128, 3)]).learn_with(rule)
+    plain, exact = copy.deepcopy(made), copy.deepcopy(made).to(torch.float64)
+    step = bh.TrainingStep(made, bh.CrossEntropyLoss(), Inductor())
+    for _ in range(5):
+        input, target = torch.randn(128, 96), torch.randint(3, (128,))
+        step(input, target, 0.01)
+        for network, batch in ((plain, input), (exact, input.double())):
+            network.backward(bh.CrossEntropyLoss().backward(network(batch), target), 0.01)
+    assert "product_0(input" in str(step)
+    assert "mm(" in str(step)  # the last layer's are too small
+    for path, true in exact.parameters().items():
+        errors = [
+            (network.parameters()[path].value - true.value).abs().max().item()
+            for network in (made, plain)
+        ]
+        assert errors[0] <= 4 * errors[1] + 1e-6

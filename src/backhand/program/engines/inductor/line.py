@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from backhand.program.engines.engine import CannotCompile
+from backhand.program.engines.inductor.products import product, worthwhile
 from backhand.program.plan import TEMPORARY, Operation, Plan, contiguous_strides, scalars_in
 from backhand.program.record import Scalar, View
 
@@ -86,6 +87,8 @@ class FlatLine:
             target = operation.target
             return f"torch.zeros({target.shape}, dtype={target.dtype}).{operation.name}({rest})"
         words = [self._word(each) for each in operation.operands]
+        if operation.name in ("mm", "addmm") and _for_onednn(operation):
+            return self._product(operation, words)
         live = list(scalars_in((operation.operands, operation.keywords)))
         if live and operation.keywords:
             return self._scaled(operation, words)
@@ -108,7 +111,7 @@ class FlatLine:
             "addcmul": "{left} + {value} * ({0}) * ({1})",
             "addcdiv": "{left} + {value} * (({0}) / ({1}))",
             "addmm": "torch.addmm({left} * {beta}, ({0}) * {alpha}, {1})",
-            "addmv": "torch.addmv({left} * {beta}, ({0}) * {alpha}, {1})",
+            "addmv": "{left} * {beta} + torch.mv({0}, {1}) * {alpha}",
             "addr": "{left} * {beta} + torch.outer(({0}) * {alpha}, {1})",
         }
         if name not in known or factors:
@@ -118,6 +121,16 @@ class FlatLine:
             )
         text = known[name].format(*rest, left=left, alpha=alpha, beta=beta, value=value)
         return text.replace(" * 1,", ",")
+
+    def _product(self, operation: Operation, words: list[str]) -> str:
+        """The sum beta · first + alpha · left @ right, the product by oneDNN."""
+        *first, left, right = words
+        factors = {key: self._word(value) for key, value in operation.keywords.items()}
+        text = f"{self._object(product, 'product')}({left}, {right})"
+        text += f" * ({factors['alpha']})" if "alpha" in factors else ""
+        for each in first:
+            text += f" + {each}" + (f" * ({factors['beta']})" if "beta" in factors else "")
+        return text
 
     def _word(self, value: Any) -> str:
         if isinstance(value, View):
@@ -186,6 +199,11 @@ class FlatLine:
             return min(same, key=lambda each: (-len(each.shape), each.shape))
         shape = view.shape[::-1]
         return self._piece(View(number, dtype, shape, contiguous_strides(shape), view.offset))
+
+
+def _for_onednn(operation: Operation) -> bool:
+    left, right = operation.operands[-2:]
+    return worthwhile(left.shape, right.shape, left.dtype)
 
 
 def _view_of(name: str, whole: View, view: View) -> str:
