@@ -200,8 +200,33 @@ def test_a_file_tells_its_kind_and_its_target(tmp_path) -> None:
 
 
 def test_large_tables_get_fewer_epochs() -> None:
-    few, many, huge = (TableRegressor()._enough_epochs(rows) for rows in (1000, 32_000, 10_000_000))
+    few, many, huge = (TableRegressor().epochs_for(rows) for rows in (1000, 40_000, 10_000_000))
     assert (few, many, huge) == (128, 8192 // 125, 16)
     table, _ = people(40)
     model = TableRegressor(hidden=(4,)).fit(table[["age"]], table["age"])
     assert len(model.loss_curve_) == 128
+
+
+def test_names_that_are_all_different_are_no_categories() -> None:
+    table, label = people()
+    plain = TableClassifier(**QUICK).fit(table, label)
+    named = TableClassifier(**QUICK).fit(table.assign(name=[f"n{i}" for i in range(300)]), label)
+    assert len(named.encoding_.centres) == len(plain.encoding_.centres)
+    twice = table.assign(name=[f"n{i % 140}" for i in range(300)])
+    again = TableClassifier(**QUICK).fit(twice, label)
+    assert len(again.encoding_.centres) == len(plain.encoding_.centres) + 128
+
+
+def test_ctrl_c_keeps_the_best_epoch_so_far() -> None:
+    table, label = people()
+
+    def third(number: int, loss: float, scores: list[float]) -> None:
+        if number == 3:
+            raise KeyboardInterrupt
+
+    model = TableClassifier(**QUICK, on_epoch=third)
+    with pytest.warns(UserWarning, match="interrupted"):
+        model.fit(table, label)
+    assert len(model.loss_curve_) == 3
+    scores = [each for (each,) in model.validation_scores_]
+    assert scores[model.best_epochs_[0] - 1] == min(scores)

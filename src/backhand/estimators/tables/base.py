@@ -98,6 +98,12 @@ class TableBase(BaseEstimator):  # type: ignore[misc]
 
     # Training.
 
+    def epochs_for(self, rows: int) -> int:
+        """How many epochs `fit` takes for a table of so many rows."""
+        training = rows - round(rows * self.validation_fraction)
+        steps = max(training // self.batch_size, 1)
+        return self.epochs or min(EPOCHS, max(STEPS // steps, FEWEST))
+
     def _train(self, columns: list[Column], targets: np.ndarray, outputs: int) -> None:
         random = check_random_state(self.random_state)
         training, held_out = self._split(targets, random)
@@ -114,17 +120,13 @@ class TableBase(BaseEstimator):  # type: ignore[misc]
                 self._loss(),
                 self._measure(torch.from_numpy(targets[held_out])),
                 self.learning_rate,
-                self.epochs or self._enough_epochs(len(training)),
+                self.epochs_for(len(targets)),
                 self.batch_size,
                 random,
             )
             run.run(inputs[training], repeated[training], inputs[held_out], self.on_epoch)
         self.loss_curve_, self.validation_scores_ = run.loss_curve, run.scores
         self.best_epochs_ = run.best_epochs
-
-    def _enough_epochs(self, rows: int) -> int:
-        steps = max(rows // self.batch_size, 1)
-        return min(EPOCHS, max(STEPS // steps, FEWEST))
 
     def _split(
         self, targets: np.ndarray, random: np.random.RandomState

@@ -7,6 +7,7 @@ clipped smoothly.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -16,6 +17,10 @@ import numpy as np
 from backhand.estimators.tables.columns import BOOLEAN, CATEGORY, DATE, NUMBER, Column
 
 DAY = 86_400.0
+
+MOST_CATEGORIES = 128
+"""Of a column; of more than these, the most frequent that occur twice: a column of names that are
+all different tells nothing about a new row, and would make the matrix as wide as it is long."""
 
 
 @dataclass(frozen=True)
@@ -41,7 +46,7 @@ class ColumnCode:
         given = column.values[~column.missing]
         shows = bool(column.missing.any()) and column.kind in (NUMBER, DATE)
         if column.kind == CATEGORY:
-            return cls(column.name, CATEGORY, tuple(sorted(set(given.tolist()))))
+            return cls(column.name, CATEGORY, _categories_of(given))
         median = float(np.median(given)) if len(given) and column.kind != BOOLEAN else 0.0
         return cls(column.name, column.kind, median=median, shows_missing=shows)
 
@@ -72,6 +77,14 @@ class ColumnCode:
 
 
 _PLURALS = {NUMBER: "numbers", CATEGORY: "text", BOOLEAN: "booleans", DATE: "dates"}
+
+
+def _categories_of(given: np.ndarray) -> tuple[str, ...]:
+    counted = Counter(given.tolist())
+    if len(counted) > MOST_CATEGORIES:
+        often = (name for name, count in counted.most_common(MOST_CATEGORIES) if count > 1)
+        return tuple(sorted(often))
+    return tuple(sorted(counted))
 
 
 def _as_float(column: Column) -> np.ndarray:

@@ -7,6 +7,7 @@ parametrisation, initialisation, activation, schedule and rates of the simplifie
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -100,7 +101,11 @@ class MembersTraining:
         held_out: Tensor,
         on_epoch: Callable[[int, float, list[float]], Any] | None = None,
     ) -> None:
-        """Train, and leave each member with its best epoch's weights, the last such of equals."""
+        """Train, and leave each member with its best epoch's weights, the last such of equals.
+
+        Warns:
+            UserWarning: Ctrl-C ended it early, after at least one epoch.
+        """
         size = min(self.batch_size, len(inputs))
         steps = len(inputs) // size
         best = [math.inf] * len(self.members.branches)
@@ -109,27 +114,35 @@ class MembersTraining:
             training = TrainingStep(self.members, self.loss)
             training.record(inputs[:size], targets[:size])
             predict = Prediction(self.members, training.engine).run
-            for epoch in range(self.epochs):
-                order = torch.from_numpy(self.random.permutation(len(inputs))[: steps * size])
-                first, total = epoch * steps, self.epochs * steps
-                shares = [four_cosines(first + i, total) for i in range(steps)]
-                rates = [self.learning_rate * share for share in shares]
-                losses = training.run(inputs, targets, order, rates, size)
-                assert losses is not None
-                self.loss_curve.append(float(losses.double().mean()))
-                if not math.isfinite(self.loss_curve[-1]):
-                    break
-                scores = self.measure(predict(held_out)).tolist()
-                self.scores.append(scores)
-                for i, score in enumerate(scores):
-                    if score <= best[i]:
-                        best[i], self.best_epochs[i] = score, epoch + 1
-                        kept[i] = _weights(self.members.branches[i])
-                if on_epoch is not None:
-                    on_epoch(epoch + 1, self.loss_curve[-1], scores)
+            try:
+                for epoch in range(self.epochs):
+                    order = torch.from_numpy(self.random.permutation(len(inputs))[: steps * size])
+                    rates = self._rates(epoch, steps)
+                    losses = training.run(inputs, targets, order, rates, size)
+                    assert losses is not None
+                    self.loss_curve.append(float(losses.double().mean()))
+                    if not math.isfinite(self.loss_curve[-1]):
+                        break
+                    scores = self.measure(predict(held_out)).tolist()
+                    self.scores.append(scores)
+                    for i, score in enumerate(scores):
+                        if score <= best[i]:
+                            best[i], self.best_epochs[i] = score, epoch + 1
+                            kept[i] = _weights(self.members.branches[i])
+                    if on_epoch is not None:
+                        on_epoch(epoch + 1, self.loss_curve[-1], scores)
+            except KeyboardInterrupt:
+                if not self.scores:
+                    raise
+                warnings.warn("Training interrupted by user.", stacklevel=4)
         for member, weights in zip(self.members.branches, kept, strict=True):
             for parameter, value in zip(member.parameters().values(), weights, strict=True):
                 parameter.value.copy_(value)
+
+    def _rates(self, epoch: int, steps: int) -> list[float]:
+        """The learning rate of each step of an epoch."""
+        first, total = epoch * steps, self.epochs * steps
+        return [self.learning_rate * four_cosines(first + i, total) for i in range(steps)]
 
 
 def _weights(network: Layer) -> list[Tensor]:
