@@ -208,13 +208,16 @@ def test_large_tables_get_fewer_epochs() -> None:
 
 
 def test_names_that_are_all_different_are_no_categories() -> None:
-    table, label = people()
-    plain = TableClassifier(**QUICK).fit(table, label)
-    named = TableClassifier(**QUICK).fit(table.assign(name=[f"n{i}" for i in range(300)]), label)
-    assert len(named.encoding_.centres) == len(plain.encoding_.centres)
-    twice = table.assign(name=[f"n{i % 140}" for i in range(300)])
-    again = TableClassifier(**QUICK).fit(twice, label)
-    assert len(again.encoding_.centres) == len(plain.encoding_.centres) + 128
+    table, label = people(1500)
+
+    def width(**more: list[str]) -> int:
+        model = TableClassifier(**{**QUICK, "epochs": 1}).fit(table.assign(**more), label)
+        return len(model.encoding_.centres)
+
+    rows = range(len(table))
+    assert width(name=[f"n{i}" for i in rows]) == width()
+    assert width(name=[f"n{i % 140}" for i in rows]) == width() + 128
+    assert width(name=[f"n{i % 120}" for i in rows]) == width() + 120
 
 
 def test_ctrl_c_keeps_the_best_epoch_so_far() -> None:
