@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -18,6 +19,9 @@ from backhand.layer import Layer
 from backhand.training import History
 
 TRAIN, TEST, INK, PALE = "#d1495b", "#00798c", "#30343f", "#e8e8ee"
+
+MOST_LABELS = 20
+"""Names that fit beside a picture."""
 
 
 def curves(histories: Sequence[History], measure: str, title: str, log: bool = False) -> Figure:
@@ -80,6 +84,103 @@ def _scatter(axes: Axes, data: Data, prediction: Tensor) -> None:
         axes.scatter(x[shown].numpy(), y[shown].numpy(), s=size, color=colour, linewidths=0)
         wrong = which & ~right
         axes.scatter(x[wrong].numpy(), y[wrong].numpy(), s=4 * size, color=colour, marker="x")
+
+
+def training(losses: Sequence[float], scores: Sequence[float], score: str) -> Figure:
+    """The loss and the score on rows held out over the epochs, and the epoch that is kept."""
+    figure, axes = _figure(7.2, 4.2)
+    epochs = range(1, len(losses) + 1)
+    axes.plot(epochs, losses, color=TRAIN, linewidth=2, label="loss on the training rows")
+    axes.plot(epochs[: len(scores)], scores, color=TEST, linewidth=2, label=f"{score}, held out")
+    if scores:
+        least = min(scores)
+        kept = len(scores) - list(reversed(scores)).index(least)
+        axes.plot([kept], [least], "o", color=TEST, label=f"epoch {kept}, the one kept")
+    if min([*losses, *scores], default=1) > 0:
+        axes.set_yscale("log")
+    axes.set_xlabel("epoch")
+    axes.set_title("Training", loc="left")
+    axes.legend(frameon=False)
+    return figure
+
+
+def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
+    """How often rows of each class (down) were taken for each class (across)."""
+    size = min(2.8 + 0.42 * len(classes), 9.0)
+    figure, axes = _figure(size + 1.0, size)
+    shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.grid(False)
+    if len(classes) <= MOST_LABELS:
+        names = [each if len(each) <= 16 else f"{each[:15]}…" for each in classes]
+        axes.set_xticks(range(len(classes)), names, rotation=90 if len(classes) > 4 else 0)
+        axes.set_yticks(range(len(classes)), names)
+        for (row, column), count in np.ndenumerate(counts):
+            colour = "white" if shares[row, column] > 0.5 else INK
+            axes.text(column, row, f"{count}", ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.set_title("Confusion", loc="left")
+    return figure
+
+
+def calibration(claimed: Sequence[float], right: Sequence[float]) -> Figure:
+    """How sure the model was of its class, and how often it was right then."""
+    figure, axes = _figure(4.8, 4.4)
+    axes.plot([0, 1], [0, 1], color=INK, linestyle="--", linewidth=1, label="perfect")
+    axes.plot(claimed, right, "o-", color=TEST, linewidth=2, label="test rows, in ten parts")
+    axes.set_xlabel("probability of the predicted class")
+    axes.set_ylabel("share that is right")
+    axes.set_title("Calibration", loc="left")
+    axes.legend(frameon=False)
+    return figure
+
+
+def predicted_and_true(predicted: np.ndarray, truth: np.ndarray) -> Figure:
+    """Each test row: what was predicted, and what is true."""
+    figure, axes = _figure(4.8, 4.4)
+    axes.scatter(predicted, truth, s=6, color=TEST, alpha=0.4, linewidths=0)
+    ends = [min(predicted.min(), truth.min()), max(predicted.max(), truth.max())]
+    axes.plot(ends, ends, color=INK, linestyle="--", linewidth=1)
+    axes.set_xlabel("predicted")
+    axes.set_ylabel("true")
+    axes.set_title("Predicted and true", loc="left")
+    return figure
+
+
+def residuals(errors: np.ndarray) -> Figure:
+    """How far off the predictions are; the outermost hundredth is left out."""
+    figure, axes = _figure(4.8, 4.4)
+    low, high = np.quantile(errors, [0.005, 0.995])
+    axes.hist(errors[(errors >= low) & (errors <= high)], bins=40, color=TEST)
+    axes.axvline(0, color=INK, linestyle="--", linewidth=1)
+    axes.set_xlabel("predicted less true")
+    axes.set_ylabel("rows")
+    axes.set_title("Residuals", loc="left")
+    return figure
+
+
+def importance(columns: Sequence[tuple[str, float]]) -> Figure:
+    """How much the score falls when a column is shuffled, the first columns given."""
+    shown = list(columns)[:MOST_LABELS][::-1]
+    figure, axes = _figure(7.2, 1.4 + 0.28 * len(shown))
+    axes.barh([name[:30] for name, _ in shown], [value for _, value in shown], color=TEST)
+    axes.set_xlabel("fall of the score when the column is shuffled")
+    axes.set_title("Importance", loc="left")
+    return figure
+
+
+def distribution(values: np.ndarray, name: str) -> Figure:
+    """How often each class occurs, the most frequent first, or how numbers are distributed."""
+    figure, axes = _figure(4.8, 4.4)
+    if values.dtype.kind == "f":
+        axes.hist(values, bins=40, color=TEST)
+    else:
+        classes, counts = np.unique(values.astype(str), return_counts=True)
+        first = np.argsort(-counts)[:MOST_LABELS][::-1]
+        axes.barh([each[:16] for each in classes[first]], counts[first], color=TEST)
+    axes.set_title(f"Target: {name}", loc="left")
+    return figure
 
 
 def write(figure: Figure, path: Path) -> None:

@@ -9,6 +9,8 @@ import typer
 
 from backhand.cli.cache import cache
 from backhand.cli.export import export
+from backhand.cli.predict import predict
+from backhand.cli.tables.commands import evaluate, train
 
 app = typer.Typer(
     name="backhand",
@@ -96,17 +98,9 @@ def xor(
     run(XOR, settings, seeds, out, None, show_step)
 
 
-@app.command()
-def predict(
-    network: Annotated[Path, typer.Argument(help="A network that Backhand saved.")],
-    points: Annotated[Path, typer.Argument(help="A CSV file with the columns x and y.")],
-) -> None:
-    """Classify your own points: prints them with the network's output and class, as CSV."""
-    from backhand.cli.predict import predict_points
-
-    predict_points(network, points)
-
-
+app.command()(train)
+app.command()(evaluate)
+app.command()(predict)
 app.command()(cache)
 app.command()(export)
 

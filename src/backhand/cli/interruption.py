@@ -6,12 +6,19 @@ import signal
 import threading
 from types import FrameType, TracebackType
 
+INTERRUPTED = 130
+"""The exit code of a command that Ctrl-C ended."""
+
 
 class Interruption:
-    """While entered, Ctrl-C is noted, and `check` raises it; a second Ctrl-C raises at once."""
+    """While entered, Ctrl-C is noted, and `check` raises it; a second Ctrl-C raises at once.
+
+    Attributes:
+        noted: whether Ctrl-C was pressed.
+    """
 
     def __init__(self) -> None:
-        self._noted = False
+        self.noted = False
         self._before: signal._HANDLER = None
 
     def check(self, _: object = None) -> None:
@@ -20,7 +27,7 @@ class Interruption:
         Raises:
             KeyboardInterrupt: Ctrl-C was pressed since.
         """
-        if self._noted:
+        if self.noted:
             raise KeyboardInterrupt
 
     def __enter__(self) -> Interruption:
@@ -38,6 +45,6 @@ class Interruption:
             signal.signal(signal.SIGINT, self._before)
 
     def _note(self, number: int, frame: FrameType | None) -> None:
-        if self._noted:
+        if self.noted:
             raise KeyboardInterrupt
-        self._noted = True
+        self.noted = True

@@ -3,31 +3,22 @@
 from __future__ import annotations
 
 import gc
-import tempfile
 from pathlib import Path
 
 import torch
 from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TextColumn,
-    TimeElapsedColumn,
-)
 from rich.table import Table
 
 from backhand.cli.claims import claims, compared
-from backhand.cli.interruption import Interruption
+from backhand.cli.interruption import INTERRUPTED, Interruption
+from backhand.cli.output import check_writable
+from backhand.cli.progress import progress
 from backhand.cli.report import Outcome, write_report
 from backhand.data import read_labelled_points
 from backhand.experiments import XOR, Settings, Task, compare, train_seed, xor_settings
 from backhand.losses import MSELoss
 from backhand.program import Replay, TrainingStep, choose
 from backhand.training import Epoch, History
-
-INTERRUPTED = 130
-"""The exit code of a command that Ctrl-C ended."""
 
 
 def run(
@@ -47,7 +38,7 @@ def run(
     if show_step:
         _show_step(task, settings)
         return
-    _check_writable(out)
+    check_writable(out)
     gc.freeze()  # a collection would look at all of torch, and take longer than an epoch
     console = Console()
     outcome = _train(task, settings, seeds, console, Outcome(task, settings))
@@ -60,43 +51,26 @@ def run(
         raise SystemExit(INTERRUPTED)
 
 
-def _check_writable(out: Path) -> None:
-    """Refuse the folder before any work is done for it."""
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=out):
-            pass
-    except OSError as problem:
-        raise OSError(problem.errno, f"cannot write there ({problem.strerror})", str(out)) from None
-
-
 def _train(
     task: Task, settings: Settings, seeds: int, console: Console, outcome: Outcome
 ) -> Outcome:
     """Train every seed; on Ctrl-C keep what there is."""
     epochs: list[Epoch] = []
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TextColumn("{task.fields[shown]}"),
-    )
-    with Progress(*columns, console=console) as progress, Interruption() as interruption:
-        bar = progress.add_task(f"{task.name}, epochs", total=seeds * settings.epochs, shown="")
+    with progress(console) as display, Interruption() as interruption:
+        bar = display.add_task(f"{task.name}, epochs", total=seeds * settings.epochs, shown="")
 
         def on_epoch(epoch: Epoch) -> None:
             epochs.append(epoch)
             test = epoch.measures["test"]
             shown = f"test accuracy {test['accuracy']:.1%}, loss {test['loss']:.4f}"
-            progress.update(bar, advance=1, shown=shown)
+            display.update(bar, advance=1, shown=shown)
             interruption.check()
 
         try:
             for seed in range(seeds):
                 epochs.clear()
                 outcome.runs.append(train_seed(task, settings, seed, on_epoch))
-            progress.update(bar, shown="beside a perceptron, here and on XOR")
+            display.update(bar, shown="beside a perceptron, here and on XOR")
             outcome.comparisons.append(compare(task, settings, outcome.runs, interruption.check))
             if task.name != XOR.name:
                 easier = xor_settings(settings)

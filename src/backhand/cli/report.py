@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import base64
 import csv
-import platform
-import shlex
-import sys
 import time
 from dataclasses import asdict, dataclass, field
-from importlib import resources
 from pathlib import Path
 
-import jinja2
-import torch
-
-import backhand
 from backhand import plots
 from backhand.cli.claims import claims, compared
+from backhand.cli.pages import command, page
 from backhand.experiments import Comparison, Run, Settings, Task, median_run
 from backhand.files import written_whole
 from backhand.networks import save, summary
@@ -35,7 +27,7 @@ class Outcome:
     comparisons: list[Comparison] = field(default_factory=list)
     plotting: float = 0.0
     interrupted: bool = False
-    command: str = field(default_factory=lambda: shlex.join(["backhand", *sys.argv[1:]]))
+    command: str = field(default_factory=command)
     files: list[str] = field(default_factory=list)
 
     def timing(self) -> str:
@@ -95,22 +87,14 @@ def _write_history(outcome: Outcome, path: Path) -> None:
 
 
 def _page(outcome: Outcome, pictures: dict[str, Path]) -> str:
-    source = resources.files("backhand.cli").joinpath("report.html.j2").read_text("utf-8")
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined)
-    images = {
-        name.removesuffix(".png"): base64.b64encode(path.read_bytes()).decode()
-        for name, path in pictures.items()
-    }
-    return environment.from_string(source).render(
+    return page(
+        "points.html.j2",
+        pictures,
         outcome=outcome,
         title=f"{outcome.task.name}: {outcome.settings.describe()}",
         claims=claims(outcome.task, outcome.runs),
         comparisons=compared(outcome.comparisons),
-        images=images,
         settings=asdict(outcome.settings),
         command=outcome.command,
         summary=str(summary(outcome.runs[0].network, (2,))) if outcome.runs else "",
-        versions=f"Backhand {backhand.__version__}, PyTorch {torch.__version__}, "
-        f"Python {platform.python_version()}",
-        threads=torch.get_num_threads(),
     )

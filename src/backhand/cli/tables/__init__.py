@@ -1,0 +1,1 @@
+"""The commands for table files: train, predict, evaluate."""

@@ -1,0 +1,130 @@
+"""`backhand train`: a model from a table file, and a report."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from backhand.cli.interruption import INTERRUPTED, Interruption
+from backhand.cli.output import check_writable
+from backhand.cli.tables.importance import importances
+from backhand.cli.tables.measures import Predictions
+from backhand.cli.tables.outcome import Outcome
+from backhand.cli.tables.peers import peers
+from backhand.cli.tables.reading import nearest, read_table
+from backhand.cli.tables.report import results_table, write_files
+from backhand.cli.tables.split import split_rows
+from backhand.cli.tables.target import split_target
+from backhand.cli.tables.training import Options, train_model
+
+
+def train_table(
+    path: Path,
+    target_name: str,
+    out: Path,
+    task: str | None,
+    drop: Sequence[str],
+    compare: bool,
+    options: Options,
+) -> None:
+    """Read, split, train, test, compare, write the report, print the figures.
+
+    Raises:
+        ValueError: the file, a column or an option cannot be used.
+        OSError: a file cannot be read, or the folder not written.
+        SystemExit: Ctrl-C; what was trained so far is saved.
+    """
+    console = Console()
+    seconds: dict[str, float] = {}
+    notes: list[str] = []
+    with _timed(seconds, "reading"):
+        table = _without(path, read_table(path), drop, target_name, notes)
+        table, target, gone = split_target(path, table, target_name, task)
+        train, test = split_rows(target, options.test_share, options.seed)
+    check_writable(out)
+    if gone:
+        notes.append(f"{gone:,} rows have no value in {target_name} and were left out.")
+    console.print(f"{path}: {len(table):,} rows, {table.width} columns", soft_wrap=True)
+    console.print(f"{target_name}: {target.task}, {target.why}", soft_wrap=True)
+    gc.freeze()  # a collection would look at all of torch
+    with _named(path), _timed(seconds, "training"):
+        trained = train_model(console, target, table[train], target.values[train], options)
+    with _timed(seconds, "predictions"):
+        ours = Predictions.of(trained.model, table[test])
+    outcome = Outcome(
+        str(path), target, table, test, trained.model, ours, seconds=seconds, notes=notes
+    )
+    if trained.interrupted:
+        notes.append("Stopped by Ctrl-C: the model is that of the best epoch so far.")
+    else:
+        _look_further(console, outcome, train, options.seed, compare)
+    write_files(outcome, out)
+    _tell(console, outcome, out)
+    if trained.interrupted:
+        raise SystemExit(INTERRUPTED)
+
+
+def _look_further(console: Console, outcome: Outcome, train: Any, seed: int, compare: bool) -> None:
+    """The importance of columns, and other models on the same split; Ctrl-C leaves the rest out."""
+    with Interruption() as interruption, console.status("columns shuffled …") as status:
+        try:
+            with _timed(outcome.seconds, "importance"):
+                test, truth = outcome.table[outcome.test], outcome.truth
+                outcome.importances = importances(outcome.model, test, truth, seed)
+            if not compare:
+                return
+            interruption.check()
+            with _timed(outcome.seconds, "comparison"):
+                status.update("scikit-learn's models fitted …")
+                known = outcome.target.values[train]
+                task, table = outcome.target.task, outcome.table[train]
+                for peer in peers(task, table, known, test, seed, interruption.check):
+                    outcome.peers.append(peer)
+        except KeyboardInterrupt:
+            outcome.notes.append("Stopped by Ctrl-C before all was compared.")
+
+
+def _tell(console: Console, outcome: Outcome, out: Path) -> None:
+    for note in outcome.notes:
+        console.print(note, soft_wrap=True)
+    console.print(results_table(outcome))
+    if outcome.verdict():
+        console.print(outcome.verdict(), soft_wrap=True)
+    console.print(f"Written to {out}/: {', '.join(sorted(outcome.files))}", soft_wrap=True)
+
+
+def _without(path: Path, table: Any, drop: Sequence[str], target: str, notes: list[str]) -> Any:
+    """The table without columns that are not wanted, or have no name."""
+    for name in drop:
+        if name not in table.columns:
+            raise ValueError(f"{path}: there is no column {name!r}{nearest(name, table.columns)}")
+        if name == target:
+            raise ValueError(f"drop: {name!r} is the target")
+    if "" in table.columns:
+        notes.append("A column without a name was left out.")
+        drop = [*drop, ""]
+    return table.drop(drop)
+
+
+@contextmanager
+def _timed(seconds: dict[str, float], what: str) -> Iterator[None]:
+    began = time.perf_counter()
+    try:
+        yield
+    finally:
+        seconds[what] = time.perf_counter() - began
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """What is wrong with a column names the file too."""
+    try:
+        yield
+    except ValueError as problem:
+        raise ValueError(f"{path}: {problem}") from None

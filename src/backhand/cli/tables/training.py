@@ -1,0 +1,73 @@
+"""Training a model of a table, with a live display."""
+
+from __future__ import annotations
+
+import time
+import warnings
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from backhand.cli.interruption import Interruption
+from backhand.cli.progress import progress
+from backhand.cli.tables.target import CLASSIFICATION, Target
+from backhand.estimators.tables import TableClassifier, TableRegressor
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a user may set."""
+
+    epochs: int | None = None
+    members: int = 1
+    test_share: float = 0.2
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A model, and how it came about."""
+
+    model: TableClassifier | TableRegressor
+    seconds: float
+    interrupted: bool
+
+
+def train_model(
+    console: Console, target: Target, table: Any, truth: np.ndarray, options: Options
+) -> Trained:
+    """Train on these rows; Ctrl-C keeps the best epoch so far.
+
+    Raises:
+        ValueError: an option or a column cannot be used.
+        KeyboardInterrupt: Ctrl-C before the first epoch was over, or for the second time.
+    """
+    import polars
+
+    classifies = target.task == CLASSIFICATION
+    began = time.perf_counter()
+    with progress(console) as display, Interruption() as interruption:
+        model = (TableClassifier if classifies else TableRegressor)(
+            epochs=options.epochs, members=options.members, random_state=options.seed
+        )
+        bar = display.add_task("epochs", total=model.epochs_for(len(truth)), shown="")
+
+        def on_epoch(number: int, loss: float, scores: list[float]) -> None:
+            best = min(np.mean(each) for each in seen) if seen else np.inf
+            seen.append(scores)
+            score = float(np.mean(scores))
+            what = "held-out errors" if classifies else "held-out error"
+            shown = f"loss {loss:.4f}, {what} {score:{'.2%' if classifies else '.4f'}}"
+            display.update(bar, completed=number, shown=shown + (" *" if score < best else ""))
+            interruption.check()
+
+        seen: list[list[float]] = []
+        model.on_epoch = on_epoch
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Training interrupted by user")
+            model.fit(table, polars.Series(target.name, truth))
+        model.on_epoch = None
+        interrupted = interruption.noted
+    return Trained(model, time.perf_counter() - began, interrupted)
