@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+import re
 from collections.abc import Collection, Iterable
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,9 @@ CSV, PARQUET = (".csv", ".tsv", ".txt"), (".parquet", ".pq")
 SEPARATORS = ",;\t|"
 MISSING = ["", "NA", "N/A", "NaN", "nan", "NULL", "null", "None"]
 """What stands for a missing value in a CSV file."""
+
+
+NUMBER = re.compile(r"\s*[+-]?((\d+\.?\d*|\.\d+)(e[+-]?\d+)?|inf|infinity)\s*", re.IGNORECASE)
 
 
 def read_table(path: Path, text: Collection[str] = ()) -> Any:
@@ -44,7 +48,7 @@ def read_table(path: Path, text: Collection[str] = ()) -> Any:
             casts = [name for name in table.columns if name in text]
             return table.with_columns(polars.col(casts).cast(polars.String)) if casts else table
         cleaned, separator, names = _checked(path, content)
-        return polars.read_csv(
+        table = polars.read_csv(
             cleaned.encode(),
             separator=separator,
             infer_schema_length=None,
@@ -52,8 +56,27 @@ def read_table(path: Path, text: Collection[str] = ()) -> Any:
             null_values=MISSING,
             schema_overrides={name: polars.String for name in names if name in text},
         )
+        numbers = [_numbers(table[name], separator) for name in names if name not in text]
+        return table.with_columns(numbers)
     except polars.exceptions.PolarsError as problem:
         raise ValueError(f"{path}: {str(problem).splitlines()[0]}") from None
+
+
+def _numbers(column: Any, separator: str) -> Any:
+    """A column of text as numbers, where all of it is: "inf", which polars takes for a word, and
+    "3,14" where commas do not separate columns.
+    """
+    import polars
+
+    if column.dtype != polars.String or column.null_count() == len(column):
+        return column
+    words = column.drop_nulls().unique().to_list()
+    if separator != ",":
+        words = [word.replace(",", ".") for word in words]
+    if not all(NUMBER.fullmatch(word) for word in words):
+        return column
+    values = [None if each is None else float(each.replace(",", ".")) for each in column]
+    return polars.Series(column.name, values, dtype=polars.Float64)
 
 
 def _checked(path: Path, content: bytes) -> tuple[str, str, list[str]]:

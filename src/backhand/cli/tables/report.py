@@ -60,14 +60,14 @@ def results_table(outcome: Outcome) -> Table:
     if outcome.trained:
         seconds[OURS] = outcome.seconds["training"]
     table = Table(title=f"{len(outcome.test):,} test rows", title_justify="left")
-    table.add_column("")
+    table.add_column("", min_width=14)
     for name in results[OURS]:
         table.add_column(name, justify="right")
     if seconds:
-        table.add_column("seconds to fit", justify="right")
+        table.add_column("fit, s", justify="right")
     for who, measured in results.items():
         row = [who, *(f"{value:.4f}" for value in measured.values())]
-        table.add_row(*row, f"{seconds[who]:.1f}" if who in seconds else "")
+        table.add_row(*row, *([f"{seconds[who]:.1f}"] if seconds else []))
     return table
 
 

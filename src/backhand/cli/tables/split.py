@@ -7,7 +7,7 @@ from sklearn.model_selection import train_test_split
 
 from backhand.cli.tables.target import CLASSIFICATION, Target
 
-FEWEST_ROWS = 5
+FEWEST_ROWS = 10
 
 
 def split_rows(target: Target, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
@@ -26,7 +26,7 @@ def split_rows(target: Target, share: float, seed: int) -> tuple[np.ndarray, np.
             f"column {target.name!r}: expected values in at least {FEWEST_ROWS} rows, "
             f"got {len(rows)}"
         )
-    options = {"test_size": max(round(share * len(rows)), 1), "random_state": seed}
+    options = {"test_size": max(round(share * len(rows)), 2), "random_state": seed}
     if target.task != CLASSIFICATION:
         train, test = train_test_split(rows, **options)
         return np.sort(train), np.sort(test)

@@ -1,0 +1,271 @@
+"""`backhand train`, `predict` and `evaluate` on table files: what they write, say and refuse."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import polars as pl
+import pytest
+from test_disc import run
+
+from backhand.cli.tables.importance import importances
+from backhand.cli.tables.reading import read_table
+from backhand.cli.tables.split import split_rows
+from backhand.cli.tables.target import Target, split_target
+from backhand.estimators import TableClassifier
+from backhand.estimators.tables import load_table_model
+
+ROWS = 200
+
+
+def people(seed: int = 0) -> pl.DataFrame:
+    """A table of several kinds, with gaps; who buys follows from age and city."""
+    random = np.random.default_rng(seed)
+    age, city = random.uniform(18, 90, ROWS), random.choice(["Oslo", "Bern", "Rome"], ROWS)
+    buys = np.where((age > 50) ^ (city == "Rome"), "yes", "no")
+    days = np.datetime64("2020-01-01") + random.integers(0, 900, ROWS).astype("timedelta64[D]")
+    table = pl.DataFrame({"age": age, "city": city, "since": days, "buys": buys})
+    gone = pl.int_range(pl.len()) % 13 == 3
+    return table.with_columns(age=pl.when(gone).then(None).otherwise("age"))
+
+
+@pytest.fixture
+def table(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    people().write_csv(tmp_path / "people.csv")
+    return tmp_path / "people.csv"
+
+
+@pytest.fixture
+def trained(table, monkeypatch, capsys):
+    words = ("--target", "buys", "--epochs", 2, "--no-compare", "--out", "made")
+    assert run(monkeypatch, "train", table, *words) == 0
+    capsys.readouterr()
+    return table.parent / "made" / "model.safetensors"
+
+
+def rows_of(path) -> list[dict[str, str]]:
+    with path.open() as file:
+        return list(csv.DictReader(file))
+
+
+def test_trains_and_reports_beside_other_models(table, monkeypatch, capsys) -> None:
+    assert run(monkeypatch, "train", table, "--target", "buys", "--epochs", 30) == 0
+    printed = capsys.readouterr().out
+    for words in ("200 rows, 3 columns", "buys: classification, 2 classes", "MLP", "trees"):
+        assert words in printed
+    out = table.parent / "people"
+    assert {each.name for each in out.iterdir()} == {
+        "calibration.png", "confusion.png", "history.csv", "importance.png", "model.safetensors",
+        "predictions.csv", "report.html", "target.png", "training.png",
+    }  # fmt: skip
+    page = (out / "report.html").read_text()
+    assert page.count("data:image/png;base64,") == 5
+    assert "http" not in page.replace("http-equiv", "")
+    assert "Run again: <code>backhand train" in page
+    rows = rows_of(out / "predictions.csv")
+    truth = people()["buys"].to_list()
+    assert len(rows) == 40
+    assert all(row["buys"] == truth[int(row["row"]) - 1] for row in rows)
+    assert np.mean([row["buys"] == row["prediction"] for row in rows]) > 0.8
+    assert len(rows_of(out / "history.csv")) == 30
+    again = load_table_model(out / "model.safetensors")
+    kept = [int(row["row"]) - 1 for row in rows]
+    assert [row["prediction"] for row in rows] == again.predict(
+        people()[kept].drop("buys")
+    ).tolist()
+
+
+def test_trains_on_numbers_from_parquet(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    people().with_columns(age=pl.col("age") * 2).write_parquet(tmp_path / "people.parquet")
+    words = ("--target", "age", "--drop", "since", "--epochs", 2, "--no-compare")
+    assert run(monkeypatch, "train", "people.parquet", *words) == 0
+    printed = capsys.readouterr().out
+    assert "age: regression, 184 different numbers" in printed
+    assert "16 rows have no value in age and were left out" in printed.replace("\n", " ")
+    assert "R²" in printed
+    names = {each.name for each in (tmp_path / "people").iterdir()}
+    assert {"predicted.png", "residuals.png"} < names
+    page = (tmp_path / "people" / "report.html").read_text()
+    assert "<td>city</td>" in page
+    assert "<td>since</td>" not in page
+    model = "people/model.safetensors"
+    people().drop("since").write_csv(tmp_path / "other.csv")
+    assert run(monkeypatch, "evaluate", model, "other.csv") == 0
+    assert "184 test rows" in capsys.readouterr().out
+
+
+def test_predicts_and_evaluates_other_rows(trained, tmp_path, monkeypatch, capsys) -> None:
+    other = people(seed=1)
+    other.write_csv(tmp_path / "other.csv")
+    model = load_table_model(trained)
+    expected = model.predict_proba(read_table(tmp_path / "other.csv").drop("buys"))
+    assert run(monkeypatch, "predict", trained, tmp_path / "other.csv") == 0
+    rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
+    assert [float(row["probability of yes"]) for row in rows] == pytest.approx(
+        expected[:, 1].tolist(), abs=1e-6
+    )
+    assert run(monkeypatch, "predict", trained, "other.csv", "--out", "said.csv") == 0
+    assert rows_of(tmp_path / "said.csv") == rows
+    capsys.readouterr()
+    assert run(monkeypatch, "evaluate", trained, "other.csv", "--out", "report") == 0
+    accuracy = np.mean(model.classes_[expected.argmax(1)] == other["buys"].to_numpy())
+    assert f"{accuracy:.4f}" in capsys.readouterr().out
+    assert "evaluated by model.safetensors" in (tmp_path / "report" / "report.html").read_text()
+
+
+def test_importance_shuffles_one_column_at_a_time() -> None:
+    table = people().with_columns(noise=pl.Series(np.arange(ROWS) % 7))
+    features, truth = table.drop("buys", "since"), table["buys"].to_numpy()
+    model = TableClassifier(hidden=(32,), epochs=80, random_state=0).fit(features, truth)
+    found = dict(importances(model, features, truth, seed=0))
+    assert min(found["age"], found["city"]) > 0.1 > abs(found["noise"])
+
+
+def test_the_split_keeps_every_class_and_every_row() -> None:
+    values = np.array(["a"] * 60 + ["b"] * 30 + ["c"])
+    train, test = split_rows(Target("t", "classification", "", values), 0.2, seed=3)
+    assert sorted([*train, *test]) == list(range(91))
+    assert (values[test] == "b").sum() == 6
+    assert 90 in train
+    many = np.array([f"c{i % 40}" for i in range(80)])  # more classes than test rows
+    train, test = split_rows(Target("t", "classification", "", many), 0.1, seed=3)
+    assert set(many[test]) <= set(many[train])
+
+
+@pytest.mark.parametrize(
+    ("values", "task"),
+    [
+        ([1, 2, 3] * 10, "classification"),
+        (list(range(30)), "regression"),
+        ([0.5, 1.5, 2.5] * 10, "regression"),
+        ([0.0, 1.0] * 10, "classification"),
+        ([True, False] * 10, "classification"),
+        (["a", "b", None] * 10, "classification"),
+    ],
+)
+def test_the_task_follows_from_the_target(values, task, tmp_path) -> None:
+    table = pl.DataFrame({"x": range(len(values)), "t": values})
+    _, target, gone = split_target(tmp_path, table, "t", None)
+    assert target.task == task
+    assert gone == sum(each is None for each in values)
+    assert len(target.values) == len(values) - gone
+
+
+CONTENTS = {
+    "without the target": ("age,city\n1,a\n", "there is no column 'buys'"),
+    "with another name": ("age,buy\n1,a\n", "there is no column 'buys'; did you mean 'buy'?"),
+    "with a constant target": ("age,buys\n" + "1,a\n" * 12, "every row holds 'a'"),
+    "with names as the target": (
+        "age,buys\n" + "".join(f"1,a{i}\n" for i in range(12)), "every row holds a text of its own",
+    ),
+    "with no target anywhere": ("age,buys\n1,\n2,NA\n", "no row has a value in the column 'buys'"),
+    "with few rows": ("age,buys\n1,a\n2,b\n3,a\n", "expected values in at least 10 rows, got 3"),
+    "with nothing to learn from": ("buys\n" + "a\nb\n" * 8, "no column beside the target 'buys'"),
+    "with a short line": ("age,buys\n1,a\n2\n", "line 3: expected 2 columns as in the first line"),
+    "with two of a name": ("age,age,buys\n1,2,a\n", "expected one column named 'age', got two"),
+    "with an open quote": ('age,buys\n1,"a\n2,b\n', "line 3: unexpected end of data"),
+    "in another encoding": (b"age,buys\n1,a\n2,caf\xe9\n", "line 3: not UTF-8"),
+    "that is empty": ("", "the file is empty"),
+    "with an infinity": (
+        "age,buys\n" + "1,a\n2,b\n" * 8 + "inf,a\n", "column 'age': row",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CONTENTS)
+def test_refuses_a_table(name, tmp_path, monkeypatch, capsys) -> None:
+    content, says = CONTENTS[name]
+    path = tmp_path / "table.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert run(monkeypatch, "train", path, "--target", "buys", "--out", tmp_path / "out") == 2
+    error = capsys.readouterr().err
+    assert error.startswith(f"backhand: {path}") or says.startswith("expected values")
+    assert says in error
+    assert not list((tmp_path / "out").glob("*"))
+
+
+def test_refuses_files_that_are_not_what_they_say(table, monkeypatch, capsys) -> None:
+    folder = table.parent
+    (folder / "a.parquet").write_bytes(table.read_bytes())
+    people().write_parquet(folder / "b.csv")
+    (folder / "c.xlsx").write_bytes(b"PK")
+    for name, says in (
+        ("a.parquet", "ends in .parquet, but is not a Parquet file"),
+        ("b.csv", "ends in .csv, but is a Parquet file"),
+        ("c.xlsx", "expected a file that ends in one of .csv"),
+        ("none.csv", "No such file"),
+    ):
+        assert run(monkeypatch, "train", name, "--target", "buys") == 2
+        assert f"{name}: {says}" in capsys.readouterr().err
+
+
+def test_refuses_options_before_it_trains(table, monkeypatch, capsys) -> None:
+    for words, says in (
+        (("--task", "both"), "task: expected classification or regression, got 'both'"),
+        (("--task", "regression"), "column 'buys': expected numbers for regression, got String"),
+        (("--test-share", 1), "test share: expected a number between 0 and 1"),
+        (("--drop", "aeg"), "there is no column 'aeg'; did you mean 'age'?"),
+        (("--drop", "buys"), "'buys' is the target"),
+        (("--epochs", 0), "epochs: expected a whole number of 1 or more, got 0"),
+        (("--out", table), "cannot write there"),
+    ):
+        assert run(monkeypatch, "train", table, "--target", "buys", *words) == 2
+        assert says in capsys.readouterr().err
+
+
+def test_refuses_other_columns_than_in_training(trained, tmp_path, monkeypatch, capsys) -> None:
+    other = people(1)
+    for changed, says in (
+        (other.drop("age"), "there is no column 'age', which model.safetensors learnt from"),
+        (other.rename({"city": "town"}), "'city', which model.safetensors learnt from"),
+        (other.with_columns(more=1), "model.safetensors has learnt from no column 'more'"),
+        (other.with_columns(age=pl.lit("old")), "column 'age': expected numbers as in training"),
+        (other.clear(), "expected at least one row"),
+    ):
+        changed.write_csv(tmp_path / "other.csv")
+        assert run(monkeypatch, "predict", trained, tmp_path / "other.csv") == 2
+        error = capsys.readouterr().err
+        assert error.startswith(f"backhand: {tmp_path / 'other.csv'}: ")
+        assert says in error
+    other.with_columns(buys=pl.lit("perhaps")).write_csv(tmp_path / "other.csv")
+    assert run(monkeypatch, "evaluate", trained, tmp_path / "other.csv") == 2
+    assert "expected one of the classes no, yes, got perhaps" in capsys.readouterr().err
+    trained.write_bytes(trained.read_bytes()[:-100])
+    assert run(monkeypatch, "evaluate", trained, tmp_path / "other.csv") == 2
+    assert "perhaps cut short" in capsys.readouterr().err
+
+
+def test_text_that_looks_like_numbers_stays_text_where_it_was(tmp_path) -> None:
+    (tmp_path / "a.csv").write_text("code;x; y\n01;2,5;inf\n02;3; 1\n")
+    table = read_table(tmp_path / "a.csv", text=["code"])
+    assert table["code"].to_list() == ["01", "02"]
+    assert table["x"].to_list() == [2.5, 3.0]
+    assert table["y"].to_list() == [float("inf"), 1.0]
+
+
+def test_ctrl_c_keeps_the_best_epoch_so_far(table) -> None:
+    words = ["train", str(table), "--target", "buys", "--epochs", "1000000", "--out", "made"]
+    code = "from backhand.cli import main; main()"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code, *words], cwd=table.parent, stdout=subprocess.PIPE, text=True,
+        env=os.environ | {"COLUMNS": "200", "FORCE_COLOR": "1"},
+    )  # fmt: skip
+    assert process.stdout is not None
+    while "loss" not in (process.stdout.readline() or "loss"):
+        pass
+    time.sleep(0.5)
+    process.send_signal(signal.SIGINT)
+    printed = process.communicate(timeout=60)[0]
+    assert process.returncode == 130, printed
+    assert "Stopped by Ctrl-C: the model is that of the best epoch so far." in printed
+    epochs = rows_of(table.parent / "made" / "history.csv")
+    assert 1 <= len(epochs) < 1_000_000
+    assert load_table_model(table.parent / "made" / "model.safetensors").target_name_ == "buys"
