@@ -16,10 +16,12 @@ import statistics
 import time
 import warnings
 from collections.abc import Callable
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import torch
+from pages import grid, where
 from sklearn import neural_network
 from sklearn.datasets import load_digits, make_classification
 from sklearn.exceptions import ConvergenceWarning
@@ -30,6 +32,10 @@ from threadpoolctl import threadpool_limits
 from backhand import estimators
 
 SPLITS = 10
+PAGE = Path(__file__).with_name("ESTIMATORS.md")
+PACKAGES = ("torch", "numpy", "scikit-learn")
+HEAD = ["table", "hidden", "passes", "scikit-learn, ms", "Backhand, ms", "times as fast"]
+HEAD += ["scikit-learn's score", "difference"]
 HIDDEN = ((25, 25), (64, 64), (100,))
 
 
@@ -80,23 +86,37 @@ TABLES: dict[str, Callable[[], Table]] = {
 
 
 def main() -> None:
-    """Measure and print the table."""
+    """Measure, print as it comes, and write the page where all was measured."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("tables", nargs="*", metavar="TABLE", choices=[[], *TABLES])
-    names = parser.parse_args().tables or list(TABLES)
+    asked_for = parser.parse_args().tables
     warnings.simplefilter("ignore", ConvergenceWarning)
     torch.set_num_threads(1)
-    print("| table | hidden | passes | scikit-learn, ms | Backhand, ms | times as fast |", end="")
-    print(" scikit-learn's score | difference |\n|---|---|---:|---:|---:|---:|---:|---:|")
+    rows = []
     with threadpool_limits(1):
-        for name in names:
+        for name in asked_for or TABLES:
             table = TABLES[name]()
             for hidden in HIDDEN:
-                print(line(name, table, hidden), flush=True)
-        print(single_rows())
+                rows.append(row(name, table, hidden))
+                print(*rows[-1], flush=True)
+        remark = single_rows()
+    print(remark)
+    if not asked_for:
+        PAGE.write_text(page(rows, remark), "utf-8")
 
 
-def line(name: str, table: Table, hidden: tuple[int, ...]) -> str:
+def page(rows: list[list[str]], remark: str) -> str:
+    """What was measured, as Markdown."""
+    parts = [
+        "# Estimators",
+        "Made by `python benchmarks/estimators.py`; its head says how. " + where(PACKAGES) + ".",
+        grid("MLPClassifier and MLPRegressor beside scikit-learn's", HEAD, rows),
+        remark,
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def row(name: str, table: Table, hidden: tuple[int, ...]) -> list[str]:
     """One row of the results."""
     times: tuple[list[float], list[float]] = ([], [])
     scores: tuple[list[float], list[float]] = ([], [])
@@ -123,11 +143,16 @@ def line(name: str, table: Table, hidden: tuple[int, ...]) -> str:
     theirs, ours = (statistics.median(each) * 1e3 for each in times)
     differences = [right - left for left, right in zip(*scores, strict=True)]
     error = statistics.stdev(differences) / math.sqrt(SPLITS)
-    return (
-        f"| {name} | {hidden} | {table.passes} | {theirs:.1f} | {ours:.1f} | {theirs / ours:.1f} "
-        f"| {statistics.mean(scores[0]):.4f} "
-        f"| {statistics.mean(differences):+.4f} ± {error:.4f} |"
-    )
+    return [
+        name,
+        str(hidden),
+        str(table.passes),
+        f"{theirs:.1f}",
+        f"{ours:.1f}",
+        f"{theirs / ours:.1f}",
+        f"{statistics.mean(scores[0]):.4f}",
+        f"{statistics.mean(differences):+.4f} ± {error:.4f}",
+    ]
 
 
 def single_rows() -> str:
@@ -144,7 +169,7 @@ def single_rows() -> str:
             each.append(time.perf_counter() - begun)
         times.append(statistics.median(each) * 1e6)
     return (
-        f"\n`predict` of one digit, (25, 25): scikit-learn {times[0]:.0f} µs, "
+        f"`predict` of one digit, (25, 25): scikit-learn {times[0]:.0f} µs, "
         f"Backhand {times[1]:.1f} µs (medians of 1,000)."
     )
 

@@ -6,26 +6,32 @@ import datetime
 import importlib.metadata
 import platform
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 
 def heading(missing: list[str]) -> str:
     """What ran, on what."""
     names = ("torch", "numpy", "jax", "numba", "scikit-learn", "thinc", "keras")
+    absent = f" Not installed: {', '.join(missing)}." if missing else ""
+    return (
+        "# Results\n\n"
+        "Made by `make bench`. Each figure is a median over interleaved rounds of one run; "
+        "compare within a table, not between runs.\n\n"
+        f"{where(names)}.{absent} One thread unless said."
+    )
+
+
+def where(names: Sequence[str]) -> str:
+    """The day, the processor, and the versions of those of the packages that are there."""
     versions = []
     for name in names:
         try:
             versions.append(f"{name} {importlib.metadata.version(name)}")
         except importlib.metadata.PackageNotFoundError:
             continue
-    absent = f" Not installed: {', '.join(missing)}." if missing else ""
-    return (
-        "# Results\n\n"
-        "Made by `make bench`. Each figure is a median over interleaved rounds of one run; "
-        "compare within a table, not between runs.\n\n"
-        f"{datetime.date.today()}; {cpu()}; Python {platform.python_version()}; "
-        f"{', '.join(versions)}.{absent} One thread unless said."
-    )
+    python = platform.python_version()
+    return f"{datetime.date.today()}; {cpu()}; Python {python}; {', '.join(versions)}"
 
 
 def cpu() -> str:

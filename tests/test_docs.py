@@ -1,11 +1,14 @@
-"""Every Python block of the README and the docs runs, in order, page by page."""
+"""Every Python block of the README and the docs runs, in order, page by page; commands too."""
 
 from __future__ import annotations
 
 import re
+import shlex
 from pathlib import Path
 
 import pytest
+
+from backhand.cli import main
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -16,10 +19,23 @@ def test_the_code_on_a_page_runs(page, tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.chdir(tmp_path)
     text = page.read_text()
     names: dict[str, object] = {}
-    for match in re.finditer(r"^```python\n(.*?)^```", text, re.M | re.S):
-        line = text[: match.start(1)].count("\n")
-        exec(compile("\n" * line + match[1], str(page), "exec"), names)
+    for match in re.finditer(r"^```(python|sh)\n(.*?)^```", text, re.M | re.S):
+        if match[1] == "python":
+            line = text[: match.start(2)].count("\n")
+            exec(compile("\n" * line + match[2], str(page), "exec"), names)
+        elif page.name == "command-line.md":
+            run_commands(match[2], monkeypatch)
     capsys.readouterr()
+
+
+def run_commands(lines: str, monkeypatch) -> None:
+    for line in lines.splitlines():
+        words = shlex.split(line, comments=True)
+        if words[0] == "backhand":
+            monkeypatch.setattr("sys.argv", words)
+            with pytest.raises(SystemExit) as ended:
+                main()
+            assert not ended.value.code, line
 
 
 def test_links_and_pictures_are_there() -> None:

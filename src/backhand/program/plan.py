@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 from backhand.program.primitives import POSITION_FREE
@@ -66,10 +67,14 @@ class Operation:
     layer: str
     parameter: str
 
-    def reads(self) -> list[View]:
+    def reads(self) -> tuple[View, ...]:
         """The views whose values it uses."""
+        return self._reads
+
+    @cached_property
+    def _reads(self) -> tuple[View, ...]:
         skipped = 1 if self.how == "in place" and self.random else 0
-        return views_in((self.operands[skipped:], self.keywords))
+        return tuple(views_in((self.operands[skipped:], self.keywords)))
 
     def with_views(self, change: Callable[[View], View]) -> Operation:
         """The same operation on changed views."""
