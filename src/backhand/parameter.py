@@ -9,7 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backhand.gate import Contribution, Gate, Product, Summed, Whole, hold, learns_at_once
+from backhand.contributions import Contribution, Product, Summed, Whole
+from backhand.gate import Gate, hold, learns_at_once
 from backhand.rules import SGD
 
 if TYPE_CHECKING:

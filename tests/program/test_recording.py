@@ -81,10 +81,11 @@ def test_refuses_what_is_no_straight_line_and_names_the_layer(name) -> None:
 def test_fit_trains_such_a_network_plainly_and_says_so_once() -> None:
     network = network_with(forward_that(REFUSED["item"]))
     twin = copy.deepcopy(network)
+    settings = {"epochs": 3, "batch_size": 2, "learning_rate": 0.001}
     with pytest.warns(UserWarning, match="runs plainly") as caught:
-        bh.fit(network, bh.MSELoss(), BATCH, epochs=3, batch_size=2, engine=bh.Replay())
+        bh.fit(network, bh.MSELoss(), BATCH, engine=bh.Replay(), **settings)
     assert len(caught) == 1
-    bh.fit(twin, bh.MSELoss(), BATCH, epochs=3, batch_size=2, record=False)
+    bh.fit(twin, bh.MSELoss(), BATCH, record=False, **settings)
     assert torch.equal(network.layers[0].weight.value, twin.layers[0].weight.value)
 
 

@@ -17,14 +17,8 @@ from backhand.gate import Gate, settling
 from backhand.layer import Layer
 from backhand.losses import Loss
 from backhand.parameter import Parameter
-from backhand.program.record import (
-    Call,
-    NotRecordable,
-    Recorder,
-    Recording,
-    View,
-    map_nested,
-)
+from backhand.program.calls import Call, NotRecordable, Recording, View, map_nested
+from backhand.program.record import Recorder
 from backhand.program.scalars import Live
 from backhand.values import together
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
+from backhand.program.calls import Scalar, View, describe_place, map_nested
 from backhand.program.primitives import POSITION_FREE
-from backhand.program.record import Scalar, View, describe_place, map_nested
 from backhand.program.scalars import source
 
 ALIGNMENT = 64

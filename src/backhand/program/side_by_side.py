@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
 
+from backhand.program.calls import View, map_nested
 from backhand.program.plan import (
     ALIGNMENT,
     OUTSIDE,
@@ -25,7 +26,6 @@ from backhand.program.plan import (
     views_in,
 )
 from backhand.program.primitives import POSITION_FREE
-from backhand.program.record import View, map_nested
 
 LARGEST = 1 << 20
 """Bytes of temporaries up to which lanes are joined; beyond, memory matters more than calls."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 
+from backhand.program.calls import Scalar, View
 from backhand.program.plan import (
     ARGUMENT,
     TEMPORARY,
@@ -16,7 +17,6 @@ from backhand.program.plan import (
     scalars_in,
 )
 from backhand.program.primitives import COMMUTATIVE
-from backhand.program.record import Scalar, View
 from backhand.program.scalars import source as scalar_source
 
 WIDTH = 76

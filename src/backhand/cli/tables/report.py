@@ -111,7 +111,7 @@ def _figures(outcome: Outcome) -> dict[str, Figure]:
     model, truth, predicted = outcome.model, outcome.truth, outcome.ours
     figures = {"target.png": plots.distribution(outcome.target.values, outcome.target.name)}
     if outcome.trained:
-        what = "share of errors" if predicted.classes is not None else "squared error"
+        what = "Brier score" if predicted.classes is not None else "squared error"
         scores = [float(np.mean(each)) for each in model.validation_scores_]
         figures["training.png"] = plots.training(model.loss_curve_, scores, what)
     if predicted.classes is None or predicted.probabilities is None:

@@ -58,8 +58,7 @@ def train_model(
             best = min(np.mean(each) for each in seen) if seen else np.inf
             seen.append(scores)
             score = float(np.mean(scores))
-            what = "held-out errors" if classifies else "held-out error"
-            shown = f"loss {loss:.4f}, {what} {score:{'.2%' if classifies else '.4f'}}"
+            shown = f"loss {loss:.4f}, {'Brier score' if classifies else 'error'} {score:.4f}"
             display.update(bar, completed=number, shown=shown + (" *" if score < best else ""))
             interruption.check()
 

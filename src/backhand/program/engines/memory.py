@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from backhand.program.calls import Scalar, View, map_nested
 from backhand.program.plan import ALIGNMENT, CONSTANT, OUTSIDE, Operation, Plan
-from backhand.program.record import Scalar, View, map_nested
 
 
 class PlanMemory:

@@ -14,11 +14,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from backhand.program.calls import View
 from backhand.program.engines.engine import CannotCompile
 from backhand.program.engines.inductor.line import FlatLine
 from backhand.program.engines.memory import PlanMemory
 from backhand.program.plan import Plan
-from backhand.program.record import View
 from backhand.program.scalars import evaluate
 from backhand.values import tensors
 

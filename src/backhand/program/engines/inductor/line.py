@@ -8,10 +8,10 @@ from typing import Any
 
 import torch
 
+from backhand.program.calls import Scalar, View
 from backhand.program.engines.engine import CannotCompile
 from backhand.program.engines.inductor.products import product, worthwhile
 from backhand.program.plan import TEMPORARY, Operation, Plan, contiguous_strides, scalars_in
-from backhand.program.record import Scalar, View
 
 
 class FlatLine:

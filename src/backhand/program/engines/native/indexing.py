@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from backhand.program.calls import Scalar, View
 from backhand.program.engines.native.layout import C_TYPES, Window
 from backhand.program.engines.native.reductions import argument, only
 from backhand.program.engines.native.writer import Writer
 from backhand.program.plan import Operation
-from backhand.program.record import Scalar, View
 
 
 def write_copy(writer: Writer, source: Window, target: Window) -> None:

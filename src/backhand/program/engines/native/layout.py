@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from backhand.program.calls import View
 from backhand.program.plan import TEMPORARY, Plan, contiguous_strides
-from backhand.program.record import View
 
 C_TYPES = {
     torch.float32: "float",

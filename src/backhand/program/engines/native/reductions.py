@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
+from backhand.program.calls import View
 from backhand.program.engines.native.layout import C_TYPES, REAL, Window, coalesce, count
 from backhand.program.engines.native.products import Product, write_product
 from backhand.program.engines.native.writer import Writer
 from backhand.program.plan import Operation
-from backhand.program.record import View
 
 
 def argument(operation: Operation, position: int, name: str, default: Any = None) -> Any:

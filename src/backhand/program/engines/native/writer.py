@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from backhand.program.calls import Scalar, View
 from backhand.program.engines.native.layout import C_TYPES, REAL, Window
 from backhand.program.plan import ARGUMENT, CONSTANT, TEMPORARY, Operation, Plan, scalars_in
-from backhand.program.record import Scalar, View
 from backhand.program.scalars import Tree
 
 STACK = 1 << 15

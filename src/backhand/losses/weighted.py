@@ -1,0 +1,80 @@
+"""Any loss, with a weight for each row."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from jaxtyping import Float
+from torch import Tensor
+
+from backhand.losses.loss import Loss
+
+
+class Weighted(Loss):
+    """loss = mean over the rows of weight · row loss; the target is a pair (target, weights).
+
+    The mean divides by the number of rows, not by the sum of the weights: a row of weight 2
+    counts as two, one of weight 0 as none. With all weights 1 it is the loss itself.
+    Shapes: weights (*batch), of the prediction's dtype, one for each row; the rest as `loss` has
+    it.
+    Backward: error = weight · error of `loss`, row by row.
+
+    Args:
+        loss: a mean over its rows, with `rows`.
+
+    Raises:
+        TypeError: the target is no pair, or the weights' dtype is another.
+        ValueError: the weights' shape is not the prediction's without its last axis.
+    """
+
+    def __init__(self, loss: Loss) -> None:
+        self.loss = loss
+
+    def forward(
+        self, prediction: Float[Tensor, "*batch outputs"], target: Any
+    ) -> Float[Tensor, ""]:
+        target, weights = self._expect_weights(prediction, target)
+        return (self.loss.rows(prediction, target) * weights).mean()
+
+    def rows(
+        self, prediction: Float[Tensor, "*batch outputs"], target: Any
+    ) -> Float[Tensor, "*batch"]:
+        target, weights = self._expect_weights(prediction, target)
+        return self.loss.rows(prediction, target) * weights
+
+    def backward(
+        self, prediction: Float[Tensor, "*batch outputs"], target: Any
+    ) -> Float[Tensor, "*batch outputs"]:
+        target, weights = self._expect_weights(prediction, target)
+        return self.loss.backward(prediction, target) * weights.unsqueeze(-1)
+
+    def check_values(self, target: Any, outputs: int) -> None:
+        values, weights = self._expect_pair(target)
+        self.loss.check_values(values, outputs)
+        lowest = float(weights.min())
+        if lowest < 0:
+            raise ValueError(f"{self!r} expected weights of 0 or more, got {lowest:g}")
+
+    def _expect_pair(self, target: Any) -> tuple[Tensor, Tensor]:
+        if not isinstance(target, tuple) or len(target) != 2:
+            raise TypeError(
+                f"{self!r} expected a pair (target, weights), got {type(target).__name__}"
+            )
+        return target
+
+    def _expect_weights(self, prediction: Tensor, target: Any) -> tuple[Tensor, Tensor]:
+        values, weights = self._expect_pair(target)
+        if weights.shape != prediction.shape[:-1]:
+            raise ValueError(
+                f"{self!r} expected weights of shape {tuple(prediction.shape[:-1])} for a "
+                f"prediction of shape {tuple(prediction.shape)}, got {tuple(weights.shape)}"
+            )
+        if weights.dtype is not prediction.dtype:
+            raise TypeError(
+                f"{self!r} expected weights of the prediction's dtype {prediction.dtype}, "
+                f"got {weights.dtype}"
+            )
+        return values, weights
+
+    def __repr__(self) -> str:
+        return f"Weighted({self.loss!r})"
