@@ -14,6 +14,7 @@ from sklearn.model_selection import cross_val_score
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from backhand.estimators.tables import TableClassifier, TableRegressor, load_table_model
+from backhand.estimators.tables.columns import read_columns
 from backhand.networks import NetworkFileError
 
 QUICK = {"hidden": (32,), "epochs": 60, "random_state": 0}
@@ -233,3 +234,11 @@ def test_ctrl_c_keeps_the_best_epoch_so_far() -> None:
     assert len(model.loss_curve_) == 3
     scores = [each for (each,) in model.validation_scores_]
     assert scores[model.best_epochs_[0] - 1] == min(scores)
+
+
+def test_decimals_are_numbers() -> None:
+    prices = pl.Series("price", [1.5, 2.25, None]).cast(pl.Decimal(10, 2))
+    (column,) = read_columns(pl.DataFrame([prices]))
+    assert column.kind == "number"
+    assert column.values[:2].tolist() == [1.5, 2.25]
+    assert column.missing.tolist() == [False, False, True]

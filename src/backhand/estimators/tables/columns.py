@@ -50,6 +50,8 @@ def _from_polars(series: Any) -> np.ndarray:
 
     if series.dtype in (polars.Categorical, polars.Enum):
         series = series.cast(polars.String)
+    if series.dtype.is_decimal():
+        series = series.cast(polars.Float64)
     if series.dtype == polars.Boolean:
         return np.array(series.to_list(), dtype=object)
     found: np.ndarray = series.to_numpy()
