@@ -152,6 +152,7 @@ def test_a_schedule_takes_the_rates_place_step_by_step() -> None:
     assert seen[-6:] == [(step, 6) for step in range(6)]
     assert same_weights(ours, classifier(learning_rate_init=0.01, max_iter=3).fit(X, Y))
     falling = classifier(learning_rate=cosine(0.01), max_iter=3).fit(X, Y)
+    assert np.array_equal(pickle.loads(pickle.dumps(falling)).predict(X), falling.predict(X))
     assert not same_weights(ours, falling)
     falling.partial_fit(X, Y)  # beyond the schedule's end: its last rate
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
+import pickle
 
 import pytest
 import torch
@@ -243,6 +244,14 @@ SCHEDULES = {
 def test_schedules(name) -> None:
     schedule, expected = SCHEDULES[name]
     assert [schedule(step, 100) for step in (0, 50, 100)] == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("name", SCHEDULES)
+def test_schedules_are_values(name) -> None:
+    schedule, _ = SCHEDULES[name]
+    again = pickle.loads(pickle.dumps(schedule))
+    assert again == schedule
+    assert eval(repr(schedule)) == schedule
 
 
 def test_cosine_warms_up() -> None:
