@@ -7,7 +7,7 @@ squared error over the target's standard deviation. Level with RealMLP-TD-S: the
 over the splits is no more than two standard errors to our disadvantage.
 
 What was measured is kept in tables.json beside this file, so that a run may be stopped and go on;
-TABLES.md is made of all that is there.
+docs/tables-compared.md is made of all that is there.
 
 Usage: python benchmarks/tables.py [TABLE …] [--splits 10]
 """
@@ -40,7 +40,7 @@ from threadpoolctl import threadpool_limits
 from backhand.estimators import TableClassifier, TableRegressor
 
 STORE = Path(__file__).with_name("tables.json")
-PAGE = Path(__file__).with_name("TABLES.md")
+PAGE = Path(__file__).parent.parent / "docs" / "tables-compared.md"
 OURS, REALMLP, PERCEPTRON, TREES = "Backhand", "RealMLP-TD-S", "scikit-learn MLP", "boosted trees"
 
 
@@ -186,7 +186,7 @@ def page() -> str:
         summary += f", in 1/{min(ratios):.1f} to 1/{max(ratios):.1f} of its time"
     return "\n\n".join(
         [
-            "# Tables",
+            "# Tables compared",
             "Made by `python benchmarks/tables.py`; its head says how. Means over the splits and "
             "their standard errors; seconds are medians of one fit.",
             where(("torch", "scikit-learn", "pytabkit")) + ". One thread.",
