@@ -11,7 +11,8 @@ import torch
 from backhand.program.calls import View
 from backhand.program.engines.native import elementwise, indexing, reductions
 from backhand.program.engines.native.layout import C_TYPES, REAL, Window
-from backhand.program.engines.native.products import Product, write_product
+from backhand.program.engines.native.product import Product
+from backhand.program.engines.native.products import write_product
 from backhand.program.engines.native.writer import NotNative, Writer
 from backhand.program.plan import TEMPORARY, Operation, Plan, contiguous_strides
 

@@ -10,7 +10,8 @@ import torch
 
 from backhand.program.calls import View
 from backhand.program.engines.native.layout import C_TYPES, REAL, Window, coalesce, count
-from backhand.program.engines.native.products import Product, write_product
+from backhand.program.engines.native.product import Product
+from backhand.program.engines.native.products import write_product
 from backhand.program.engines.native.writer import Writer
 from backhand.program.plan import Operation
 
