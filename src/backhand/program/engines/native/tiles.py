@@ -20,6 +20,10 @@ from backhand.program.engines.native.writer import Writer
 TILE = 24
 """Vectors of a result that are kept in registers at once (half as many without AVX-512)."""
 ROWS = 6
+PACKED_TOGETHER = 16
+"""Rows of a matrix that are packed together: as many floats as a cache line holds."""
+MOVE = 16
+"""Multiplications that take as long as moving an element."""
 
 
 def cost_of_vectors(writer: Writer, product: Product) -> float:
@@ -160,10 +164,22 @@ def _store_elements(
 
 
 def _packed(writer: Writer, matrix: Window) -> Window:
-    """The matrix copied row by row, its columns side by side."""
+    """The matrix copied row by row, its columns side by side.
+
+    Some rows at a time, from side to side: whole columns would come from, and whole rows go to,
+    addresses of one cache set, where the matrix is a power of two wide.
+    """
     k, n = matrix.shape
     name = writer.pack_space(matrix.dtype, k * n)
     copy = Window(name, (k, n), (n, 1), 0, matrix.dtype)
-    with writer.loops([n, k]) as (j, i):
-        writer.line(f"{copy.at(i, j)} = {matrix.at(i, j)};")
+    whole = k - k % PACKED_TOGETHER
+    for begin, end, step in ((0, whole, PACKED_TOGETHER), (whole, k, k - whole)):
+        if begin == end:
+            continue
+        with (
+            counted(writer, begin, end, step, shared=MOVE * k * n) as first,
+            writer.loops([n, step]) as (j, i),
+        ):
+            row = f"{first} + {i}"
+            writer.line(f"{copy.at(row, j)} = {matrix.at(row, j)};")
     return copy
