@@ -33,7 +33,7 @@ def main() -> None:
     options = parser.parse_args()
     torch.set_num_threads(1)
     peers, missing = available(options.keras)
-    rounds, seconds = (3, 0.01) if options.quick else (9, 0.03)
+    rounds, seconds = (3, 0.01) if options.quick else (15, 0.03)
     pages = [heading(missing)]
     for batch in (1, 8, 32, 256):
         for adam in (False, True):
