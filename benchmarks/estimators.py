@@ -32,7 +32,7 @@ from threadpoolctl import threadpool_limits
 from backhand import estimators
 
 SPLITS = 10
-PAGE = Path(__file__).with_name("ESTIMATORS.md")
+PAGE = Path(__file__).parent.parent / "docs" / "estimators-compared.md"
 PACKAGES = ("torch", "numpy", "scikit-learn")
 HEAD = ["table", "hidden", "passes", "scikit-learn, ms", "Backhand, ms", "times as fast"]
 HEAD += ["scikit-learn's score", "difference"]
@@ -108,7 +108,7 @@ def main() -> None:
 def page(rows: list[list[str]], remark: str) -> str:
     """What was measured, as Markdown."""
     parts = [
-        "# Estimators",
+        "# Estimators compared",
         "Made by `python benchmarks/estimators.py`; its head says how. " + where(PACKAGES) + ".",
         grid("MLPClassifier and MLPRegressor beside scikit-learn's", HEAD, rows),
         remark,
