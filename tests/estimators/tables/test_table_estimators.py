@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+import torch
 from sklearn.datasets import load_breast_cancer, load_diabetes
 from sklearn.inspection import permutation_importance
 from sklearn.model_selection import cross_val_score
@@ -242,3 +243,14 @@ def test_decimals_are_numbers() -> None:
     assert column.kind == "number"
     assert column.values[:2].tolist() == [1.5, 2.25]
     assert column.missing.tolist() == [False, False, True]
+
+
+def test_the_score_is_brier_with_the_smoothing_taken_back() -> None:
+    model = TableClassifier(label_smoothing=0.2)
+    model.classes_ = np.array(["a", "b"])
+    measure = model._measure(torch.tensor([0, 1]))
+    sure = torch.tensor([0.9, 0.1]).log()  # as sure as smoothing lets it be
+    raw = torch.stack([sure, sure]).unsqueeze(1)
+    assert measure(raw).tolist() == pytest.approx([(0 + 2) / 2], abs=1e-6)
+    halves = torch.zeros(2, 1, 2)
+    assert measure(halves).tolist() == pytest.approx([0.5])

@@ -112,7 +112,16 @@ class TableClassifier(ClassifierMixin, TableBase):  # type: ignore[misc]
     def _measure(self, targets: Tensor) -> Callable[[Tensor], Tensor]:
         """The Brier score: Σ (probability - 1 or 0)², the mean over the rows.
 
-        The recipe takes the share of errors, which a few hundred rows tell less well.
+        The recipe takes the share of errors, which a few hundred rows tell less well. What label
+        smoothing did to the probabilities is taken back first: it would outweigh the errors
+        where these are few.
         """
-        truth = torch.eye(len(self.classes_), dtype=torch.float64)[targets].unsqueeze(1)
-        return lambda raw: (torch.softmax(raw.double(), -1) - truth).square().sum(-1).mean(0)
+        classes, smoothing = len(self.classes_), self.label_smoothing
+        truth = torch.eye(classes, dtype=torch.float64)[targets].unsqueeze(1)
+
+        def brier(raw: Tensor) -> Tensor:
+            smoothed = torch.softmax(raw.double(), dim=-1)
+            probability = ((smoothed - smoothing / classes) / (1 - smoothing)).clamp(0, 1)
+            return (probability - truth).square().sum(-1).mean(0)
+
+        return brier
