@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from backhand import Layer
-from backhand.gate import Reading, settling
+from backhand.learning.gates import Reading
+from backhand.learning.settling import settling
 
 
 def leaf(tensor: Tensor) -> Tensor:

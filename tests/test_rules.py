@@ -7,7 +7,7 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 import backhand as bh
-from backhand.contributions import Product, Summed, Whole
+from backhand.learning.contributions import Product, Summed, Whole
 from cases import rules, torch_optimizer
 from oracle import close
 

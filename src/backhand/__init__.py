@@ -1,8 +1,7 @@
 """Backhand: neural networks whose every backward pass is written by hand, with autograd off."""
 
 from backhand.checks import GradientMismatch, gradient_check
-from backhand.gate import Accumulation, Gate
-from backhand.gradients import gradients
+from backhand.checks.gradients import gradients
 from backhand.layer import Layer, LayerError
 from backhand.layers import (
     SELU,
@@ -20,6 +19,9 @@ from backhand.layers import (
     XavierNormal,
     XavierUniform,
 )
+from backhand.learning.gates import Accumulation, Gate
+from backhand.learning.parameter import Parameter
+from backhand.learning.rules import SGD, Adam, AdamW, Momentum, UpdateRule, WithRate
 from backhand.losses import (
     BinaryCrossEntropyLoss,
     CrossEntropyLoss,
@@ -40,9 +42,7 @@ from backhand.networks import (
     share,
     summary,
 )
-from backhand.parameter import Parameter
 from backhand.program import Prediction, Replay, TrainingStep
-from backhand.rules import SGD, Adam, AdamW, Momentum, UpdateRule, WithRate
 from backhand.training import History, NonFiniteLoss, accuracy, evaluate, fit
 
 __version__ = "0.1.0"

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor
 
-from backhand.gate import Gate, settling
-from backhand.parameter import Parameter, lay_side_by_side
+from backhand.learning.gates import Gate
+from backhand.learning.parameter import Parameter, lay_side_by_side
+from backhand.learning.settling import settling
 from backhand.values import (
     Shape,
     Value,
@@ -29,7 +30,7 @@ from backhand.values import (
 )
 
 if TYPE_CHECKING:
-    from backhand.rules import UpdateRule
+    from backhand.learning.rules import UpdateRule
 
 SameLayer = TypeVar("SameLayer", bound="Layer")
 

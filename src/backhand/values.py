@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
-from backhand.parameter import ALIGNMENT
+from backhand.learning.parameter import ALIGNMENT
 
 Value: TypeAlias = Tensor | tuple[Tensor, ...]
 Shape: TypeAlias = tuple[Any, ...]

@@ -9,9 +9,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from backhand import SGD, Adam, FullyConnected, MSELoss, Sequential, TrainingStep
-from backhand.estimators.batches import SIZES, Batches, filled_size
-from backhand.estimators.penalty import Penalized, penalize, squared_weights
-from backhand.estimators.rates import Rates
+from backhand.estimators.mlp.batches import SIZES, Batches, filled_size
+from backhand.estimators.mlp.rates import Rates
+from backhand.learning.rules.penalized import Penalized, penalize, squared_weights
 from backhand.training import cosine
 
 

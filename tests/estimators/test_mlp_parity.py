@@ -14,7 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import r2_score
 
 from backhand.estimators import MLPClassifier, MLPRegressor
-from backhand.estimators.mlp_regressor import _r2
+from backhand.estimators.mlp.regressor import _r2
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 

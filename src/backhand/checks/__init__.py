@@ -1,5 +1,5 @@
 """Checks: proof for layers, losses and networks of your own."""
 
-from backhand.checks.gradient import GradientCheck, GradientMismatch, gradient_check
+from backhand.checks.checker import GradientCheck, GradientMismatch, gradient_check
 
 __all__ = ["GradientCheck", "GradientMismatch", "gradient_check"]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from backhand.program.engines.native.export import CFiles
+    from backhand.program.export.c import CFiles
     from backhand.values import Value
 
 LOSSES = ("mse", "binary-cross-entropy", "cross-entropy")
@@ -49,7 +49,7 @@ def _export(
     from backhand.losses import BinaryCrossEntropyLoss, CrossEntropyLoss, MSELoss
     from backhand.networks import load
     from backhand.program.engines.native import NotNative
-    from backhand.program.engines.native.export import export_c
+    from backhand.program.export.c import export_c
 
     if batch_size < 1:
         raise ValueError(f"batch size: expected 1 or more, got {batch_size}")

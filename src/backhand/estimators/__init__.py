@@ -9,8 +9,8 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from backhand.estimators.mlp_classifier import MLPClassifier
-    from backhand.estimators.mlp_regressor import MLPRegressor
+    from backhand.estimators.mlp import MLPClassifier
+    from backhand.estimators.mlp.regressor import MLPRegressor
     from backhand.estimators.online import (
         OnlineAnomalyDetector,
         OnlineClassifier,
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from backhand.estimators.tables import TableClassifier, TableRegressor
 
 HOMES = {
-    "MLPClassifier": "backhand.estimators.mlp_classifier",
-    "MLPRegressor": "backhand.estimators.mlp_regressor",
+    "MLPClassifier": "backhand.estimators.mlp.classifier",
+    "MLPRegressor": "backhand.estimators.mlp.regressor",
     "OnlineAnomalyDetector": "backhand.estimators.online",
     "OnlineClassifier": "backhand.estimators.online",
     "OnlineRegressor": "backhand.estimators.online",

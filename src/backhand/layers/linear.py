@@ -8,7 +8,7 @@ from torch import Tensor
 
 from backhand.layer import Layer
 from backhand.layers.initializers import Initializer, XavierUniform
-from backhand.parameter import Parameter
+from backhand.learning.parameter import Parameter
 
 
 class FullyConnected(Layer):

@@ -13,7 +13,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backhand.layer import Layer
-from backhand.parameter import Parameter
+from backhand.learning.parameter import Parameter
 
 
 class Scale(Layer):

@@ -13,10 +13,11 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backhand.gate import Gate, settling
 from backhand.layer import Layer
+from backhand.learning.gates import Gate
+from backhand.learning.parameter import Parameter
+from backhand.learning.settling import settling
 from backhand.losses import Loss
-from backhand.parameter import Parameter
 from backhand.program.calls import Call, NotRecordable, Recording, View, map_nested
 from backhand.program.record import Recorder
 from backhand.program.scalars import Live

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from backhand.layer import Layer
-from backhand.parameter import Parameter
+from backhand.learning.parameter import Parameter
 from backhand.program.engines import Engine
 from backhand.program.engines.choice import bind
 from backhand.program.line import Line

@@ -22,7 +22,8 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from backhand.layer import Layer
-from backhand.parameter import Parameter
+from backhand.learning.parameter import Parameter
+from backhand.learning.rules import UpdateRule
 from backhand.program.calls import (
     Call,
     NotRecordable,
@@ -35,7 +36,6 @@ from backhand.program.calls import (
     tensors_in,
 )
 from backhand.program.scalars import Live, evaluate
-from backhand.rules import UpdateRule
 
 SEES_ONLY_SHAPES = frozenset(
     "__get__ __len__ dim ndimension size stride storage_offset numel nelement element_size "

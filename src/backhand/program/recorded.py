@@ -16,7 +16,7 @@ from backhand.program.program import Program
 from backhand.program.structure import Structure
 
 if TYPE_CHECKING:
-    from backhand.program.engines.native.export import CFiles
+    from backhand.program.export.c import CFiles
 
 KEPT = 16
 """How many recordings (for different shapes and dtypes) a step keeps; the oldest goes first."""
@@ -79,7 +79,7 @@ class Recorded:
         return program, self._structure
 
     def _to_c(self, name: str, ram: int | None) -> CFiles:
-        from backhand.program.engines.native.export import export_c
+        from backhand.program.export.c import export_c
 
         given = {
             name: torch.zeros(view.shape, dtype=view.dtype)

@@ -20,7 +20,7 @@ from backhand.program.recorded import Recorded
 from backhand.values import Value, row_count, rows_of, tensors
 
 if TYPE_CHECKING:
-    from backhand.program.engines.native.export import CFiles
+    from backhand.program.export.c import CFiles
 
 
 class TrainingStep(Recorded):

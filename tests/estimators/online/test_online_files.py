@@ -10,8 +10,8 @@ from streams import KINDS, answer, learn, rows
 
 from backhand import Adam, Momentum
 from backhand.estimators.online import OnlineClassifier, OnlineRegressor
+from backhand.learning.rules import UpdateRule
 from backhand.networks.saving import NetworkFileError, save
-from backhand.rules import UpdateRule
 
 kinds = pytest.mark.parametrize("kind", KINDS)
 

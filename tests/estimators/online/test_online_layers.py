@@ -7,9 +7,10 @@ import pytest
 import torch
 
 import backhand as bh
-from backhand.estimators.online.classes import OpenClasses
-from backhand.estimators.online.reconstruction import LARGEST, Itself, Reconstruction
-from backhand.estimators.online.standardized import Standardized
+from backhand.layers.open_classes import OpenClasses
+from backhand.layers.standardized import Standardized
+from backhand.losses.itself import Itself
+from backhand.networks.reconstruction import LARGEST, Reconstruction
 from backhand.program import Native
 
 

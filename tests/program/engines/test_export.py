@@ -14,7 +14,7 @@ import torch
 
 import backhand as bh
 from backhand.program.engines.native import NotNative
-from backhand.program.engines.native.export import export_c
+from backhand.program.export.c import export_c
 from program.engines.native_steps import tensors_of
 
 STRICT = ["gcc", "-std=c99", "-Wall", "-Wextra", "-Werror", "-pedantic", "-O1", "-g"]

@@ -8,12 +8,13 @@ import torch
 
 from backhand.estimators.online.estimator import Features, OnlineEstimator
 from backhand.estimators.online.learner import Learner
-from backhand.estimators.online.reconstruction import Itself, Reconstruction
 from backhand.estimators.online.river_bases import AnomalyDetector
-from backhand.estimators.online.standardized import Standardized
 from backhand.layer import Layer
+from backhand.layers.standardized import Standardized
+from backhand.learning.rules import UpdateRule
+from backhand.losses.itself import Itself
 from backhand.networks import Sequential
-from backhand.rules import UpdateRule
+from backhand.networks.reconstruction import Reconstruction
 
 if TYPE_CHECKING:
     import pandas as pd

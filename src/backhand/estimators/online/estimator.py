@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import torch
 from torch import Tensor
 
-from backhand import rules
 from backhand.estimators.online.columns import Columns, number, numbers
 from backhand.estimators.online.contents import Contents, plain
 from backhand.estimators.online.learner import Learner
 from backhand.files import written_whole
 from backhand.layer import Layer, check_learning_rate
 from backhand.layers import FullyConnected, ReLU, Sigmoid, Tanh
+from backhand.learning import rules
+from backhand.learning.rules import Adam, UpdateRule
 from backhand.networks.saving import NetworkFileError
-from backhand.rules import Adam, UpdateRule
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -11,11 +11,11 @@ import torch
 from torch import Tensor
 
 from backhand.estimators.online.columns import Row
-from backhand.estimators.online.standardized import Standardized
 from backhand.layer import Layer
+from backhand.layers.standardized import Standardized
+from backhand.learning.rules import UpdateRule
 from backhand.losses import Loss
 from backhand.program import Prediction, PredictionInPlace, TrainingStep, TrainingStepInPlace
-from backhand.rules import UpdateRule
 from backhand.training import NonFiniteLoss
 
 Build = Callable[[int, int], Layer]

@@ -12,11 +12,11 @@ from torch import Tensor
 from backhand.estimators.online.estimator import Features, OnlineEstimator
 from backhand.estimators.online.learner import Learner
 from backhand.estimators.online.river_bases import MiniBatchRegressor
-from backhand.estimators.online.standardized import Standardized
 from backhand.layer import Layer
+from backhand.layers.standardized import Standardized
+from backhand.learning.rules import UpdateRule
 from backhand.losses import MSELoss
 from backhand.networks import Sequential
-from backhand.rules import UpdateRule
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -17,11 +17,11 @@ from torch import Tensor
 
 from backhand.layer import Layer
 from backhand.layers import SELU, Mish, NeuralTangentLinear, Scale
+from backhand.learning.parameter import lay_side_by_side
+from backhand.learning.rules import Adam, WithRate
 from backhand.losses import Loss
 from backhand.networks import Sequential, Stack
-from backhand.parameter import lay_side_by_side
 from backhand.program import Prediction, TrainingStep
-from backhand.rules import Adam, WithRate
 from backhand.training.threads import running_on, threads_for
 
 RULE = Adam(beta1=0.9, beta2=0.95)

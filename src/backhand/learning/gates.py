@@ -7,16 +7,15 @@ No layer knows of it.
 
 from __future__ import annotations
 
-import threading
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from backhand.contributions import Contribution, Product, Whole, together
+from backhand.learning.contributions import Contribution, Product, Whole, together
 
 if TYPE_CHECKING:
-    from backhand.parameter import Parameter
+    from backhand.learning.parameter import Parameter
 
 
 class Gate:
@@ -156,90 +155,3 @@ class Reading(Gate):
 
     def release(self, contributions: dict[Parameter, Contribution]) -> None:
         self.gradients = {p: each.gradient() for p, each in contributions.items()}
-
-
-class _UnderWay(threading.local):
-    """The backward under way in this thread."""
-
-    def __init__(self) -> None:
-        self.depth = 0
-        self.gates: dict[Gate, None] = {}
-        self.learnt: set[Parameter] = set()
-        self.sharing = Gate()
-        self.inference = torch.inference_mode()
-
-
-_under_way = _UnderWay()
-
-
-class settling:
-    """A backward: what gates hold inside it is settled when the outermost one ends.
-
-    Inside, autograd's bookkeeping is off (torch.inference_mode), unless `bookkeeping` keeps it.
-    """
-
-    __slots__ = ("_bookkeeping",)
-
-    def __init__(self, bookkeeping: bool = False) -> None:
-        self._bookkeeping = bookkeeping
-
-    def __enter__(self) -> None:
-        here = _under_way
-        if here.depth == 0 and not self._bookkeeping:
-            here.inference.__enter__()
-        here.depth += 1
-
-    def __exit__(self, *problem: object) -> None:
-        here = _under_way
-        here.depth -= 1
-        if here.depth == 0:
-            try:
-                _settle(failed=problem[0] is not None)
-            finally:
-                if not self._bookkeeping:
-                    here.inference.__exit__(None, None, None)
-
-
-def _settle(failed: bool) -> None:
-    _under_way.learnt.clear()
-    if _under_way.gates:
-        gates, _under_way.gates = _under_way.gates, {}
-        try:
-            if not failed:
-                failed = True  # until all have settled: a rule may fail, too
-                for gate in gates:
-                    gate.settle()
-                failed = False
-        finally:
-            if failed:
-                for gate in gates:
-                    gate.drop()
-
-
-def learns_at_once(parameter: Parameter) -> bool:
-    """Whether nothing stands between a parameter and its rule; marks it as learnt, if so."""
-    if parameter.gate is not None or parameter.shared or parameter.frozen:
-        return False
-    if _under_way.depth:
-        learnt = _under_way.learnt
-        if parameter in learnt:
-            raise RuntimeError(
-                f"{parameter!r} got a second contribution in one backward after learning from "
-                "the first; call share(layer) in the constructor of what uses the layer twice"
-            )
-        learnt.add(parameter)
-    return True
-
-
-def hold(parameter: Parameter, contribution: Contribution, learning_rate: float) -> None:
-    """Leave a contribution with the parameter's gate until the outermost backward settles."""
-    if parameter.frozen:
-        return
-    if not _under_way.depth:
-        raise RuntimeError(
-            f"{parameter!r} learns through a gate, and no backward is under way to settle it; "
-            "call backward, not propagate"
-        )
-    gate = parameter.gate or _under_way.sharing
-    _under_way.gates[gate] = None
-    gate.hold(parameter, contribution, learning_rate)

@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import torch
-from jaxtyping import Float, Float64, Shaped
+from jaxtyping import Float, Float64
 from torch import Tensor
 
-from backhand.estimators.online.standardized import Standardized
 from backhand.layer import Layer
-from backhand.losses import Loss
+from backhand.layers.standardized import Standardized
 
 LARGEST = 1.5
 """Deviations at which the network's input is clipped, and in training its target too: an outlier
@@ -53,21 +52,3 @@ class Reconstruction(Layer):
         statistics, coder_memory, difference, count = memory
         self.coder.propagate(difference * (2 * error / count), coder_memory, learning_rate)
         self.standardized.propagate(None, statistics, learning_rate)
-
-
-class Itself(Loss):
-    """loss = mean of the prediction: for a network that computes what is to become small.
-
-    The target is not looked at.
-    Backward: error = 1 / n for each of n elements.
-    """
-
-    def forward(
-        self, prediction: Float[Tensor, "*shape"], target: Shaped[Tensor, "..."]
-    ) -> Float[Tensor, ""]:
-        return prediction.mean()
-
-    def backward(
-        self, prediction: Float[Tensor, "*shape"], target: Shaped[Tensor, "..."]
-    ) -> Float[Tensor, "*shape"]:
-        return torch.full_like(prediction, 1 / prediction.numel())

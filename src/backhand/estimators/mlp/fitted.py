@@ -10,10 +10,10 @@ from scipy.sparse import issparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from backhand.estimators.architecture import Architecture, connected
-from backhand.estimators.predictor import Predictor
-from backhand.estimators.rates import Rates
-from backhand.estimators.trainer import Trainer, as_numbers
+from backhand.estimators.mlp.architecture import Architecture, connected
+from backhand.estimators.mlp.predictor import Predictor
+from backhand.estimators.mlp.rates import Rates
+from backhand.estimators.mlp.trainer import Trainer, as_numbers
 from backhand.layer import Layer
 
 

@@ -19,19 +19,19 @@ from sklearn.utils.validation import (
     validate_data,
 )
 
-from backhand.estimators.architecture import Architecture
-from backhand.estimators.arguments import check_arguments, hidden_sizes
-from backhand.estimators.batches import Batches
-from backhand.estimators.mlp_fitted import MLPFitted
-from backhand.estimators.mlp_training import HeldOut, Training, hold_out
-from backhand.estimators.penalty import penalize
-from backhand.estimators.predictor import Predictor
-from backhand.estimators.rates import Rates
-from backhand.estimators.trainer import Trainer, as_numbers, copied, dtype_of, shelf
+from backhand.estimators.mlp.architecture import Architecture
+from backhand.estimators.mlp.arguments import check_arguments, hidden_sizes
+from backhand.estimators.mlp.batches import Batches
+from backhand.estimators.mlp.fitted import MLPFitted
+from backhand.estimators.mlp.predictor import Predictor
+from backhand.estimators.mlp.rates import Rates
+from backhand.estimators.mlp.trainer import Trainer, as_numbers, copied, dtype_of, shelf
+from backhand.estimators.mlp.training import HeldOut, Training, hold_out
 from backhand.layer import Layer
+from backhand.learning.rules import SGD, Adam, Momentum, UpdateRule
+from backhand.learning.rules.penalized import penalize
 from backhand.losses import Loss
 from backhand.networks import Sequential
-from backhand.rules import SGD, Adam, Momentum, UpdateRule
 from backhand.training.threads import running_on, threads_for
 
 BATCH = 200

@@ -9,12 +9,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backhand.contributions import Contribution, Product, Summed, Whole
-from backhand.gate import Gate, hold, learns_at_once
-from backhand.rules import SGD
+from backhand.learning.contributions import Contribution, Product, Summed, Whole
+from backhand.learning.gates import Gate
+from backhand.learning.rules import SGD
+from backhand.learning.settling import hold, learns_at_once
 
 if TYPE_CHECKING:
-    from backhand.rules import UpdateRule
+    from backhand.learning.rules import UpdateRule
 
 
 class Parameter:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from backhand.gate import Reading, settling
 from backhand.layer import Layer
+from backhand.learning.gates import Reading
+from backhand.learning.settling import settling
 from backhand.losses import Loss
 from backhand.values import Value, settled
 

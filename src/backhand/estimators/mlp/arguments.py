@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from backhand.estimators.architecture import ACTIVATIONS
+from backhand.estimators.mlp.architecture import ACTIVATIONS
 from backhand.layer import Layer
+from backhand.learning.rules import UpdateRule
 from backhand.losses import Loss
-from backhand.rules import UpdateRule
 
 SOLVERS = ("adam", "sgd")
 RATES = ("constant", "invscaling", "adaptive")

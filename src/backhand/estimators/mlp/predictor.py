@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from backhand.estimators.trainer import dtype_of
+from backhand.estimators.mlp.trainer import dtype_of
 from backhand.layer import Layer
 from backhand.program import NotRecordable, Prediction
 

@@ -7,8 +7,8 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import RegressorMixin
 
-from backhand.estimators.mlp_base import MLPBase
-from backhand.estimators.mlp_training import HeldOut
+from backhand.estimators.mlp.base import MLPBase
+from backhand.estimators.mlp.training import HeldOut
 from backhand.losses import Loss, MSELoss, PoissonLoss
 
 

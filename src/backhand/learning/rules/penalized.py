@@ -9,8 +9,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backhand.parameter import Parameter
-from backhand.rules import UpdateRule
+from backhand.learning.parameter import Parameter
+from backhand.learning.rules.rule import UpdateRule
 
 
 @dataclass(frozen=True)

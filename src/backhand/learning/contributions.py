@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from backhand.parameter import Parameter
+    from backhand.learning.parameter import Parameter
 
 
 class Contribution:

@@ -15,14 +15,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backhand.estimators.batches import Batches
-from backhand.estimators.penalty import Penalized
+from backhand.estimators.mlp.batches import Batches
 from backhand.layer import Layer
+from backhand.learning.parameter import Parameter, lay_side_by_side
+from backhand.learning.rules import UpdateRule
+from backhand.learning.rules.penalized import Penalized
 from backhand.losses import Loss, Weighted
 from backhand.networks import Sequential
-from backhand.parameter import Parameter, lay_side_by_side
 from backhand.program import TrainingStep
-from backhand.rules import UpdateRule
 
 KEPT = 8
 """How many trainers are kept in a process."""

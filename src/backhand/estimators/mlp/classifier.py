@@ -13,9 +13,9 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 
-from backhand.estimators.labels import Labels
-from backhand.estimators.mlp_base import MLPBase
-from backhand.estimators.mlp_training import HeldOut
+from backhand.estimators.mlp.base import MLPBase
+from backhand.estimators.mlp.labels import Labels
+from backhand.estimators.mlp.training import HeldOut
 from backhand.losses import BinaryCrossEntropyLoss, CrossEntropyLoss, Loss
 
 

@@ -12,14 +12,14 @@ import torch
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
-from backhand.estimators.batches import Batches
-from backhand.estimators.penalty import squared_weights
-from backhand.estimators.rates import Rates
-from backhand.estimators.trainer import Trainer
+from backhand.estimators.mlp.batches import Batches
+from backhand.estimators.mlp.rates import Rates
+from backhand.estimators.mlp.trainer import Trainer
+from backhand.learning.rules.penalized import squared_weights
 from backhand.training import Epoch
 
 if TYPE_CHECKING:
-    from backhand.estimators.mlp_base import MLPBase
+    from backhand.estimators.mlp.base import MLPBase
 
 ROWS_IN_A_CALL = 50_000
 """Rows up to which epochs are taken together: Ctrl-C waits for a call to end."""

@@ -1,0 +1,58 @@
+"""Update rules: how a gradient moves a parameter.
+
+A rule holds hyperparameters only; what it remembers of a parameter stands in the parameter's
+`state`, and the step number t is the parameter's `updates`. Weight decay, where it is not
+decoupled, adds weight_decay · value to the gradient, as in torch.optim.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jaxtyping import Float
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from backhand.learning.parameter import Parameter
+
+
+class UpdateRule:
+    """What every rule keeps. Write `update`; the other forms form the gradient and call it."""
+
+    def state(self, value: Tensor) -> dict[str, Tensor]:
+        """The tensors this rule remembers of a parameter, as they are before any step."""
+        return {}
+
+    def update(
+        self, parameter: Parameter, gradient: Float[Tensor, "..."], learning_rate: float
+    ) -> None:
+        """Move the parameter's value in place by a gradient of its shape."""
+        raise NotImplementedError(f"{type(self).__name__} has no update")
+
+    def update_product(
+        self,
+        parameter: Parameter,
+        left: Float[Tensor, "outputs rows"],
+        right: Float[Tensor, "rows inputs"],
+        learning_rate: float,
+    ) -> None:
+        """Move it by the gradient left @ right."""
+        self.update(parameter, left @ right, learning_rate)
+
+    def update_sum(
+        self, parameter: Parameter, error: Float[Tensor, "rows outputs"], learning_rate: float
+    ) -> None:
+        """Move it by the error summed over its rows."""
+        self.update(parameter, error.sum(0), learning_rate)
+
+
+def check_share(rule: UpdateRule, name: str, value: float) -> None:
+    """Refuse a hyperparameter outside [0, 1)."""
+    if not 0 <= value < 1:
+        raise ValueError(f"{type(rule).__name__}: expected {name} in [0, 1), got {value}")
+
+
+def check_not_negative(rule: UpdateRule, name: str, value: float) -> None:
+    """Refuse a hyperparameter that is negative or not finite."""
+    if not 0 <= value < float("inf"):
+        raise ValueError(f"{type(rule).__name__}: expected {name} of 0 or more, got {value}")
