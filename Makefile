@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: disc xor test check bench pictures clean
+.PHONY: disc xor test soak check bench pictures clean
 
 disc: .venv/cli.stamp
 	$(BIN)/backhand disc
@@ -14,6 +14,10 @@ xor: .venv/cli.stamp
 
 test: .venv/dev.stamp
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+
+# The tests that take minutes.
+soak: .venv/dev.stamp
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m soak
 
 check: .venv/dev.stamp
 	$(BIN)/ruff check .
