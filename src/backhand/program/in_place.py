@@ -81,7 +81,7 @@ class TrainingStepInPlace(_InPlace):
         if not (self._structure.still_holds() and program.counts_agree()):
             self._bind()
             program = self._program
-        self._run(*program.scalars(learning_rate))
+        self._run(*program.scalar_values(learning_rate))
         program.count(1)
         return self._results
 

@@ -93,10 +93,12 @@ def record_training(
         learning = [each for each in parameters if each.updates is not before[each]]
         return {"loss": value}
 
-    scalars = {RATE: 0.1} | {name: 1.0 + counted[0].updates for name, counted in counters.items()}
+    scalar_values = {RATE: 0.1} | {
+        name: 1.0 + counted[0].updates for name, counted in counters.items()
+    }
     names = [*_numbered("input", input), *_numbered("target", target)]
     arguments = dict(zip(names, [*input, *target], strict=True))
-    line = _record_twice(network, run, arguments, scalars, _named(network))
+    line = _record_twice(network, run, arguments, scalar_values, _named(network))
     line.learning = learning
     line.counters = {
         name: [each for each in counted if each in learning] for name, counted in counters.items()
@@ -161,7 +163,7 @@ def _record_twice(
     network: Layer,
     run: Callable[..., dict[str, Tensor]],
     arguments: dict[str, Tensor],
-    scalars: dict[str, float],
+    scalar_values: dict[str, float],
     named: dict[str, Tensor],
 ) -> Line:
     """Record on the values given and on zeros; refuse the step where that differs.
@@ -175,7 +177,7 @@ def _record_twice(
     zeros = {name: torch.zeros_like(each) for name, each in arguments.items()}
 
     def record(values: dict[str, Tensor], payload: float) -> Line:
-        recorder = Recorder(paths, scalars, payload)
+        recorder = Recorder(paths, scalar_values, payload)
         recorder.outermost = sys._getframe()
         views = {name: recorder.view(value) for name, value in values.items()}
         names = {recorder.view(tensor): name for name, tensor in named.items()}

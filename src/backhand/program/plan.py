@@ -121,7 +121,7 @@ class Plan:
     names: dict[View, str] = field(default_factory=dict)
     arena: int = 0
 
-    def scalars(self) -> set[str]:
+    def scalar_names(self) -> set[str]:
         """The names of the live scalars that the operations use."""
         found: set[str] = set()
 

@@ -39,7 +39,7 @@ class Program:
         self.learning: list[Parameter] = line.learning
         gates = (each.gate for each in network.parameters().values())
         self.gates = {gate for gate in gates if gate is not None and gate.accumulates}
-        self._groups = [line.counters.get(scalar) for scalar in self.bound.scalars]
+        self._groups = [line.counters.get(scalar) for scalar in self.bound.scalar_names]
         self._counted = [group for group in self._groups if group]
         self._copied = any(self.plan.writes_to(view) for view in self.plan.arguments.values())
         self._inference = torch.inference_mode()
@@ -53,7 +53,7 @@ class Program:
                     return False
         return True
 
-    def scalars(self, learning_rate: float) -> tuple[float, ...]:
+    def scalar_values(self, learning_rate: float) -> tuple[float, ...]:
         """The live scalars' values, for the next step."""
         return tuple(
             learning_rate if group is None else group[0].updates + 1 for group in self._groups
@@ -64,11 +64,11 @@ class Program:
         if self._copied:
             batch = [each.clone() for each in batch]
         with self._inference:
-            results = self.bound.run(*map(aligned, batch), *self.scalars(learning_rate))
+            results = self.bound.run(*map(aligned, batch), *self.scalar_values(learning_rate))
         self.count(1)
         return results
 
-    def scalars_ahead(self, learning_rates: Sequence[float]) -> list[tuple[float, ...]]:
+    def scalar_values_ahead(self, learning_rates: Sequence[float]) -> list[tuple[float, ...]]:
         """The live scalars' values for a step with each of these rates, one after another."""
         columns: list[Sequence[float]] = []
         for group in self._groups:
@@ -81,10 +81,10 @@ class Program:
         self, data: Sequence[Tensor], order: Tensor, learning_rates: Sequence[float]
     ) -> Tensor | None:
         """One run for each rate, each on the next batch of rows in `order`; their losses."""
-        scalars = self.scalars_ahead(learning_rates)
+        values = self.scalar_values_ahead(learning_rates)
         try:
             with self._inference:
-                return self.bound.run_many(data, order, scalars)
+                return self.bound.run_many(data, order, values)
         finally:
             self.count(self.bound.done)
 

@@ -52,12 +52,15 @@ class Recorder(TorchFunctionMode):
 
     Args:
         paths: names of the layers, for places.
-        scalars: true values of the live scalars' names, which calls are run with.
+        scalar_values: true values of the live scalars' names, which calls are run with.
         payload: of the live scalars in this recording; see Live.
     """
 
     def __init__(
-        self, paths: Mapping[Layer, str], scalars: Mapping[str, float], payload: float = math.nan
+        self,
+        paths: Mapping[Layer, str],
+        scalar_values: Mapping[str, float],
+        payload: float = math.nan,
     ) -> None:
         super().__init__()
         self.payload = payload
@@ -74,7 +77,7 @@ class Recorder(TorchFunctionMode):
             for layer, path in paths.items()
             for name, parameter in layer.own_parameters().items()
         }
-        self._scalars = scalars
+        self._scalar_values = scalar_values
         self._known: dict[int, tuple[weakref.ref[Any], int]] = {}
 
     def number_of(self, tensor: Tensor) -> int:
@@ -129,7 +132,7 @@ class Recorder(TorchFunctionMode):
 
         def real(value: Any) -> Any:
             if isinstance(value, Live):
-                return evaluate(value.tree, self._scalars)
+                return evaluate(value.tree, self._scalar_values)
             if isinstance(value, float) and math.isnan(value):
                 self._refuse(
                     name,

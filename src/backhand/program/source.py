@@ -30,7 +30,7 @@ class Source:
     Attributes:
         text: Python; defines one function of the live scalars.
         function: its name.
-        scalars: the live scalars it takes after the arguments, in order.
+        scalar_names: the live scalars it takes after the arguments, in order.
         views: names that stand for tensors.
         numbers: names that stand for 0-dim tensors: a number and a dtype.
         objects: names that stand for something else (a generator, a recorded call).
@@ -39,7 +39,7 @@ class Source:
 
     text: str
     function: str
-    scalars: tuple[str, ...]
+    scalar_names: tuple[str, ...]
     views: dict[str, View]
     numbers: dict[str, tuple[float, torch.dtype]]
     objects: dict[str, Any]
@@ -59,7 +59,7 @@ class _Writer:
         self.numbers: dict[str, tuple[float, torch.dtype]] = {}
         self.objects: dict[str, Any] = {}
         self.functions: set[str] = set()
-        self.rates = self._repeated_scalars()
+        self.rates = self._repeated_rates()
         self.arguments = {view.storage: name for name, view in plan.arguments.items()}
         self.names |= {view: name for name, view in plan.arguments.items()}
         self.turned: dict[str, View] = {}
@@ -79,10 +79,10 @@ class _Writer:
             )
         returned = ", ".join(f"{self._name(view)}.clone()" for view in self.plan.results.values())
         body.append((f"return {returned or None}", "", ""))
-        scalars = tuple(sorted(self.plan.scalars()))
+        scalar_names = tuple(sorted(self.plan.scalar_names()))
         top = [(self._argument_view(name, view), "", "") for name, view in self.turned.items()]
         body = top + body
-        parameters = (*self.plan.arguments, *scalars)
+        parameters = (*self.plan.arguments, *scalar_names)
         lines = (
             [f"from torch import {', '.join(sorted(self.functions))}", ""] if self.functions else []
         )
@@ -92,9 +92,9 @@ class _Writer:
             lines.append(f"    {code}".ljust(WIDTH) + f"  # {remark}" if remark else f"    {code}")
             places[len(lines)] = place
         text = "\n".join(lines) + "\n"
-        return Source(text, function, scalars, self.views, self.numbers, self.objects, places)
+        return Source(text, function, scalar_names, self.views, self.numbers, self.objects, places)
 
-    def _repeated_scalars(self) -> dict[Any, str]:
+    def _repeated_rates(self) -> dict[Any, str]:
         """Names for the live scalars that are computed, so that each is computed once."""
         trees: dict[Any, str] = {}
         for operation in self.plan.operations:

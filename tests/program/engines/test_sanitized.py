@@ -79,7 +79,7 @@ def run_sanitized(plan, folder) -> None:
     settings_ = {
         "ORDER": STEPS * rows, "DATA_ROWS": 40, "MEMORY": ", ".join(memory),
         "DATA": ", ".join(data), "RESULTS": ", ".join(results), "STEPS": STEPS,
-        "SCALARS": STEPS * len(code.scalars),
+        "SCALARS": STEPS * len(code.scalar_names),
     }  # fmt: skip
     defined = "".join(f"#define {name} {value}\n" for name, value in settings_.items())
     (folder / "step.c").write_text(code.text + defined + MAIN)

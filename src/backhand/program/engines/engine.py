@@ -40,13 +40,13 @@ class Bound(Protocol):
     """A plan bound to memory, ready to run.
 
     Attributes:
-        scalars: the names of the live scalars that `run` takes after the batch, in order.
+        scalar_names: the names of the live scalars that `run` takes after the batch, in order.
         namespace: what the names in `text` stand for.
         text: what runs, for a person to read.
         done: how many steps the last `run_many` finished.
     """
 
-    scalars: tuple[str, ...]
+    scalar_names: tuple[str, ...]
     namespace: dict[str, Any]
     text: str
     done: int
@@ -68,14 +68,14 @@ class Bound(Protocol):
         ...
 
     def run_many(
-        self, data: Sequence[Tensor], order: Tensor, scalars: Sequence[tuple[float, ...]]
+        self, data: Sequence[Tensor], order: Tensor, values: Sequence[tuple[float, ...]]
     ) -> Tensor | None:
-        """Run once for each tuple of scalars, on the next batch of rows in `order`.
+        """Run once for each tuple of values, on the next batch of rows in `order`.
 
         Args:
             data: a data set for each of the plan's arguments, row by row.
             order: row numbers, exactly one batch of them for each step.
-            scalars: what `run` takes, step by step.
+            values: of the live scalars, as `run` takes them, step by step.
 
         Returns:
             The result of each step (steps,), or None where there are no results.

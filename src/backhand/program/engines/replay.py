@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backhand.program.engines.memory import PlanMemory
+from backhand.program.engines.plan_memory import PlanMemory
 from backhand.program.plan import ALIGNMENT, Plan
 from backhand.program.source import Source, write_source
 from backhand.values import tensors
@@ -47,7 +47,7 @@ class Replayed:
         self.namespace |= {name: memory.tensor(view) for name, view in source.views.items()}
         for number, (value, dtype) in source.numbers.items():
             self.namespace[number] = torch.tensor(value, dtype=dtype)
-        self.scalars = source.scalars
+        self.scalar_names = source.scalar_names
         self.text = source.text
         self.done = 0
         self._aligned = [plan.needs_alignment(view) for view in plan.arguments.values()]
@@ -75,32 +75,32 @@ class Replayed:
         """See Bound."""
         results = [torch.empty(view.shape, dtype=view.dtype) for view in self._results]
 
-        def run(*scalars: float) -> None:
+        def run(*values: float) -> None:
             with torch.inference_mode():
-                found = self.run(*batch, *scalars)
+                found = self.run(*batch, *values)
                 for result, each in zip(results, tensors(found) if results else [], strict=True):
                     result.copy_(each)
 
         return run, results
 
     def run_many(
-        self, data: Sequence[Tensor], order: Tensor, scalars: Sequence[tuple[float, ...]]
+        self, data: Sequence[Tensor], order: Tensor, values: Sequence[tuple[float, ...]]
     ) -> Tensor | None:
         """See Bound. Rows are gathered some megabytes at a time."""
         self.done = 0
-        size = len(order) // len(scalars)
+        size = len(order) // len(values)
         step_bytes = max(1, sum(each[:1].nbytes * size for each in data))
         steps = max(1, GATHERED_AT_ONCE // step_bytes)
         results: list[Tensor] = []
-        for first in range(0, len(scalars), steps):
+        for first in range(0, len(values), steps):
             rows = order[first * size : (first + steps) * size]
             batches = [
                 _batches(each[rows], size, aligned)
                 for each, aligned in zip(data, self._aligned, strict=True)
             ]
-            now = scalars[first : first + steps]
-            for *batch, values in zip(*batches, now, strict=True):
-                results.append(self.run(*batch, *values))
+            now = values[first : first + steps]
+            for *batch, live in zip(*batches, now, strict=True):
+                results.append(self.run(*batch, *live))
                 self.done += 1
         return None if results[0] is None else torch.stack(results)
 

@@ -15,11 +15,11 @@ from torch import Tensor
 
 from backhand.layer import Layer
 from backhand.losses import Loss
-from backhand.program.engines.memory import PlanMemory
 from backhand.program.engines.native.emit import support, write_body
 from backhand.program.engines.native.indexing import write_copy
 from backhand.program.engines.native.layout import C_TYPES, Window, count
 from backhand.program.engines.native.writer import Writer
+from backhand.program.engines.plan_memory import PlanMemory
 from backhand.program.line import RATE, Line, record_prediction, record_training
 from backhand.program.plan import ARGUMENT, CONSTANT, OUTSIDE, Plan, contiguous_strides
 from backhand.program.planning import plan_line
@@ -70,7 +70,7 @@ class _Function:
             f"const {C_TYPES[view.dtype]} {name}[{max(count(view.shape), 1)}]"
             for name, view in self.plan.arguments.items()
         ]
-        if RATE in self.plan.scalars():
+        if RATE in self.plan.scalar_names():
             written.append("double learning_rate")
         return written + [
             f"{C_TYPES[view.dtype]} {name}[{max(count(view.shape), 1)}]"
@@ -126,7 +126,7 @@ def _training(
     about = f"Takes one training step on {rows} rows; gives the loss before it."
     function = _Function(f"{name}_train_step", line, plan, Writer(plan, None), about)
     for counter, parameters in line.counters.items():
-        if counter in plan.scalars():
+        if counter in plan.scalar_names():
             function.counters[counter] = parameters[0].updates
     return function
 
@@ -211,7 +211,7 @@ class _Exporter:
             write_copy(writer, writer.window(view), target)
         writer.line("return 0;")
         first = []
-        if RATE in plan.scalars():
+        if RATE in plan.scalar_names():
             first.append(f"    const double {RATE} = learning_rate;")
         if writer.draws:
             first.append(f"    const uint64_t key = {self.name}_seed, step = {self.name}_draws++;")

@@ -16,8 +16,8 @@ from torch import Tensor
 
 from backhand.program.calls import View
 from backhand.program.engines.engine import CannotCompile
-from backhand.program.engines.inductor.line import FlatLine
-from backhand.program.engines.memory import PlanMemory
+from backhand.program.engines.inductor.flat_line import FlatLine
+from backhand.program.engines.plan_memory import PlanMemory
 from backhand.program.plan import Plan
 from backhand.program.scalars import evaluate
 from backhand.values import tensors
@@ -29,13 +29,13 @@ OPTIONS: dict[str, str | int | bool | Callable[..., Any]] = {"cpp_wrapper": True
 class Inductor:
     """The engine for large networks; see the module. Agrees with the plain step to rounding."""
 
-    def bind(self, plan: Plan, outside: Mapping[int, Tensor], name: str) -> Compiled:
+    def bind(self, plan: Plan, outside: Mapping[int, Tensor], name: str) -> CompiledGraph:
         """See Engine.
 
         Raises:
             CannotCompile: the compiler failed; says what it said.
         """
-        return Compiled(plan, outside, name)
+        return CompiledGraph(plan, outside, name)
 
     packs = False  # the compiler fuses a rule's work itself, and pays for slices of one storage
 
@@ -43,7 +43,7 @@ class Inductor:
         return "Inductor()"
 
 
-class Compiled:
+class CompiledGraph:
     """A plan as one compiled graph; see Bound."""
 
     def __init__(self, plan: Plan, outside: Mapping[int, Tensor], name: str) -> None:
@@ -51,7 +51,7 @@ class Compiled:
         memory.make_constants()
         line = FlatLine(plan, name)
         self.text = line.text
-        self.scalars = tuple(sorted(plan.scalars()))
+        self.scalar_names = tuple(sorted(plan.scalar_names()))
         self.namespace: dict[str, Any] = {"torch": torch, **line.objects}
         self.done = 0
         self._results = list(plan.results.values())
@@ -70,7 +70,7 @@ class Compiled:
         randomness = torch.random.get_rng_state()
         try:
             with torch.inference_mode():
-                self.run(*batch, *[1.0] * len(self.scalars))
+                self.run(*batch, *[1.0] * len(self.scalar_names))
         except Exception as problem:
             raise CannotCompile(f"torch.compile: {problem}") from problem
         finally:
@@ -80,8 +80,8 @@ class Compiled:
 
     def run(self, *values: Any) -> Any:
         """See Bound."""
-        count = len(values) - len(self.scalars)
-        live = dict(zip(self.scalars, values[count:], strict=True))
+        count = len(values) - len(self.scalar_names)
+        live = dict(zip(self.scalar_names, values[count:], strict=True))
         for place, tree in zip(self._values, self._trees, strict=True):
             place.fill_(evaluate(tree, live))
         found = self._function(*values[:count], *self._lasting, *self._values)
@@ -93,24 +93,22 @@ class Compiled:
         """See Bound."""
         results = [torch.empty(view.shape, dtype=view.dtype) for view in self._results]
 
-        def run(*scalars: float) -> None:
+        def run(*values: float) -> None:
             with torch.inference_mode():
-                found = self.run(*batch, *scalars)
+                found = self.run(*batch, *values)
                 for result, each in zip(results, tensors(found) if results else [], strict=True):
                     result.copy_(each)
 
         return run, results
 
     def run_many(
-        self, data: Sequence[Tensor], order: Tensor, scalars: Sequence[tuple[float, ...]]
+        self, data: Sequence[Tensor], order: Tensor, values: Sequence[tuple[float, ...]]
     ) -> Tensor | None:
         """See Bound."""
         self.done = 0
         results: list[Tensor] = []
-        for rows, values in zip(
-            torch.split(order, len(order) // len(scalars)), scalars, strict=True
-        ):
-            results.append(self.run(*[each[rows] for each in data], *values))
+        for rows, live in zip(torch.split(order, len(order) // len(values)), values, strict=True):
+            results.append(self.run(*[each[rows] for each in data], *live))
             self.done += 1
         return torch.stack(results) if self._results else None
 

@@ -28,14 +28,14 @@ class Code:
     Attributes:
         text: a whole source file.
         storages: the numbers of the storages that `memory` points to, after arena and scratch.
-        scalars: the live scalars of a step, in order.
+        scalar_names: the live scalars of a step, in order.
         scratch: bytes.
         random: whether a step draws random numbers.
     """
 
     text: str
     storages: tuple[int, ...]
-    scalars: tuple[str, ...]
+    scalar_names: tuple[str, ...]
     scratch: int
     random: bool
 
@@ -60,7 +60,7 @@ def write_c(plan: Plan, function: str, vector_bytes: int) -> Code:
         target = Window(f"result_{number}", shape, stride, 0, view.dtype)
         indexing.write_copy(writer, source, target)
     writer.line("return 0;")
-    scalars = tuple(sorted(plan.scalars()))
+    scalar_names = tuple(sorted(plan.scalar_names()))
     storages = tuple(
         number
         for number, storage in plan.storages.items()
@@ -69,10 +69,10 @@ def write_c(plan: Plan, function: str, vector_bytes: int) -> Code:
     parts = [
         "#include <math.h>\n#include <stdbool.h>\n#include <stdint.h>\n#include <string.h>\n",
         *(support(name) for name in ("vectors.h", "mathematics.h", "choices.h", "randomness.h")),
-        _step_function(writer, function, storages, scalars),
-        _entry(writer, function, storages, scalars),
+        _step_function(writer, function, storages, scalar_names),
+        _entry(writer, function, storages, scalar_names),
     ]
-    return Code("\n".join(parts), storages, scalars, writer.scratch, writer.draws > 0)
+    return Code("\n".join(parts), storages, scalar_names, writer.scratch, writer.draws > 0)
 
 
 def support(name: str) -> str:
@@ -83,7 +83,7 @@ def support(name: str) -> str:
 def write_body(writer: Writer) -> None:
     """Write every operation of the plan, grouped as the printed step is."""
     operations = writer.plan.operations
-    writer.write_scalars()
+    writer.write_rates()
     phase, position = "", 0
     while position < len(operations):
         operation = operations[position]
@@ -212,7 +212,7 @@ _WRITERS: dict[str, Callable[[Writer, Operation], None]] = {
 
 
 def _step_function(
-    writer: Writer, function: str, storages: tuple[int, ...], scalars: tuple[str, ...]
+    writer: Writer, function: str, storages: tuple[int, ...], scalar_names: tuple[str, ...]
 ) -> str:
     parameters = ["char *restrict arena", "char *restrict scratch"]
     for number in storages:
@@ -220,10 +220,10 @@ def _step_function(
         parameters.append(f"{type_} *restrict {writer.names[number]}")
     for number, view in enumerate(writer.plan.results.values()):
         parameters.append(f"{C_TYPES[view.dtype]} *restrict result_{number}")
-    parameters += [f"double {name}" for name in scalars]
+    parameters += [f"double {name}" for name in scalar_names]
     parameters += ["uint64_t key", "uint64_t step"]
     head = f"static __attribute__((noinline)) int64_t {function}(\n    "
-    unused = ["arena", "scratch", "key", "step", *scalars]
+    unused = ["arena", "scratch", "key", "step", *scalar_names]
     return "\n".join(
         [
             head + ",\n    ".join(parameters) + ") {",
@@ -243,7 +243,7 @@ def _type_of(writer: Writer, number: int) -> torch.dtype:
 
 
 def _entry(
-    writer: Writer, function: str, storages: tuple[int, ...], scalars: tuple[str, ...]
+    writer: Writer, function: str, storages: tuple[int, ...], scalar_names: tuple[str, ...]
 ) -> str:
     """Many steps in one call: rows gathered by order, live scalars from an array."""
     plan = writer.plan
@@ -268,7 +268,7 @@ def _entry(
         f"({C_TYPES[view.dtype]} *)(results[{number}] + turn * {_size(view)})"
         for number, view in enumerate(plan.results.values())
     ]
-    passed += [f"scalars[turn * {len(scalars)} + {at}]" for at in range(len(scalars))]
+    passed += [f"scalars[turn * {len(scalar_names)} + {at}]" for at in range(len(scalar_names))]
     passed += ["key", "(uint64_t)turn"]
     arguments = ",\n            ".join(passed)
     return f"""int64_t {ENTRY}(

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backhand.program.engines.memory import PlanMemory, aligned_bytes
 from backhand.program.engines.native.compile import load, vector_bytes
 from backhand.program.engines.native.emit import ENTRY, write_c
+from backhand.program.engines.plan_memory import PlanMemory, aligned_bytes
 from backhand.program.plan import ARGUMENT, CONSTANT, Plan
 
 
@@ -45,7 +45,7 @@ class Compiled:
         self._function = getattr(load(code.text), ENTRY)
         self._function.restype = ctypes.c_int64
         self.text = code.text
-        self.scalars = code.scalars
+        self.scalar_names = code.scalar_names
         self.namespace: dict[str, Any] = {}
         self.done = 0
         self._plan = plan
@@ -78,7 +78,7 @@ class Compiled:
             storages.index(view.storage) + 2 if view.storage in storages else None
             for view in self._views
         ]
-        self._numbers = (ctypes.c_double * max(len(self.scalars), 1))()
+        self._numbers = (ctypes.c_double * max(len(self.scalar_names), 1))()
         self._pointers = (ctypes.c_void_p * max(len(self._results), 1))()
         self._fault = ctypes.c_int64()
         self._fault_pointer = ctypes.byref(self._fault)
@@ -90,7 +90,7 @@ class Compiled:
         for place, tensor in zip(self._places, values[:count], strict=True):
             if place is not None:
                 self._memory[place] = tensor.data_ptr()
-        self._numbers[: len(self.scalars)] = list(values[count:])
+        self._numbers[: len(self.scalar_names)] = list(values[count:])
         results = [torch.empty(view.shape, dtype=view.dtype) for view in self._results]
         for at, result in enumerate(results):
             self._pointers[at] = result.data_ptr()
@@ -107,21 +107,21 @@ class Compiled:
                 memory[place] = tensor.data_ptr()
         results = [torch.empty(view.shape, dtype=view.dtype) for view in self._results]
         pointers = (ctypes.c_void_p * max(len(results), 1))(*[each.data_ptr() for each in results])
-        numbers = (ctypes.c_double * max(len(self.scalars), 1))()
+        numbers = (ctypes.c_double * max(len(self.scalar_names), 1))()
 
-        def run(*scalars: float) -> None:
-            for at, scalar in enumerate(scalars):
-                numbers[at] = scalar
+        def run(*values: float) -> None:
+            for at, value in enumerate(values):
+                numbers[at] = value
             self._call(memory, self._one, numbers, None, None, pointers)
 
         return run, results
 
     def run_many(
-        self, data: Sequence[Tensor], order: Tensor, scalars: Sequence[tuple[float, ...]]
+        self, data: Sequence[Tensor], order: Tensor, values: Sequence[tuple[float, ...]]
     ) -> Tensor | None:
         """See Bound. One call, whatever the number of steps."""
         self.done = 0
-        steps = len(scalars)
+        steps = len(values)
         data = [
             each.to(view.dtype).contiguous() for each, view in zip(data, self._views, strict=True)
         ]
@@ -129,7 +129,7 @@ class Compiled:
         for place, view in zip(self._places, self._views, strict=True):
             if place is not None:
                 self._memory[place] = self._buffers[view.storage].data_ptr()
-        numbers = torch.tensor(scalars, dtype=torch.float64)
+        numbers = torch.tensor(values, dtype=torch.float64)
         results = [torch.empty((steps, *view.shape), dtype=view.dtype) for view in self._results]
         for at, result in enumerate(results):
             self._pointers[at] = result.data_ptr()

@@ -62,7 +62,7 @@ class Writer:
         self.operation: Operation
         self.position = 0
         self.declarations: dict[str, str] = {}
-        self.scalars: dict[Tree, str] = {}
+        self.rates: dict[Tree, str] = {}
         self.names = self._storage_names()
         self.types = self._storage_types()
         self.numbers = self._constant_numbers()
@@ -174,7 +174,7 @@ class Writer:
     def number(self, value: Any, dtype: torch.dtype) -> str:
         """A live scalar or a Python number as C text of an element type."""
         if isinstance(value, Scalar):
-            name = self.scalars.get(value.tree, value.tree)
+            name = self.rates.get(value.tree, value.tree)
             return f"({C_TYPES[dtype]}){name}"
         return self.literal(value, dtype)
 
@@ -198,7 +198,12 @@ class Writer:
     # Names.
 
     def _storage_names(self) -> dict[int, str]:
-        taken = {*self.plan.scalars(), *self.plan.results, *self.plan.arguments, "learning_rate"}
+        taken = {
+            *self.plan.scalar_names(),
+            *self.plan.results,
+            *self.plan.arguments,
+            "learning_rate",
+        }
         names = {}
         for number, storage in self.plan.storages.items():
             name = re.sub(r"\W", "_", storage.name, flags=re.ASCII)
@@ -234,23 +239,23 @@ class Writer:
             and isinstance(each[0].operands[0], int | float)
         }
 
-    def write_scalars(self) -> None:
+    def write_rates(self) -> None:
         """Declare every live scalar that is computed, each once, in double as Python does."""
         for operation in self.plan.operations:
             for scalar in scalars_in((operation.operands, operation.keywords)):
-                self._scalar(scalar.tree)
+                self._rate(scalar.tree)
 
-    def _scalar(self, tree: Tree) -> str:
+    def _rate(self, tree: Tree) -> str:
         if isinstance(tree, str):
             return tree
         if not isinstance(tree, tuple):
             return self.literal(tree, torch.float64)
-        if tree not in self.scalars:
-            words = [self._scalar(each) for each in tree[1:]]
+        if tree not in self.rates:
+            words = [self._rate(each) for each in tree[1:]]
             if tree[0] == "**":
                 text = f"pow({words[0]}, {words[1]})"
             else:
                 text = f"-{words[0]}" if len(words) == 1 else f"{words[0]} {tree[0]} {words[1]}"
-            name = self.scalars[tree] = self.fresh("rate")
+            name = self.rates[tree] = self.fresh("rate")
             self.line(f"const double {name} = {text};")
-        return self.scalars[tree]
+        return self.rates[tree]
