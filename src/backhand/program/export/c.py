@@ -13,6 +13,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from backhand.files import written_together
 from backhand.layer import Layer
 from backhand.losses import Loss
 from backhand.program.engines.native.emit import support, write_body
@@ -47,11 +48,19 @@ class CFiles:
     ram: int
 
     def write(self, folder: Path | str) -> None:
-        """Write name.c and name.h into a folder, which is made where it is not there."""
+        """Write name.c and name.h into a folder, which is made where it is not there.
+
+        Both are written before either replaces an old one: they belong together.
+
+        Raises:
+            OSError: the folder cannot be written.
+        """
         folder = Path(folder)
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / f"{self.name}.c").write_text(self.source)
-        (folder / f"{self.name}.h").write_text(self.header)
+        paths = [folder / f"{self.name}.{suffix}" for suffix in "ch"]
+        with written_together(paths) as files:
+            for file, text in zip(files, (self.source, self.header), strict=True):
+                file.write(text)
 
 
 @dataclass
