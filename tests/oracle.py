@@ -13,8 +13,7 @@ import torch
 from torch import Tensor
 
 from backhand import Layer
-from backhand.learning.gates import Reading
-from backhand.learning.settling import settling
+from backhand.learning.settling import reading
 
 
 def leaf(tensor: Tensor) -> Tensor:
@@ -42,18 +41,11 @@ def _grad(tensor: Tensor) -> Tensor:
 
 def by_hand(layer: Layer, input: Tensor, error: Tensor, seed: int = 0):
     """The same by the layer's own backward, learning nothing."""
-    reading = Reading()
-    parameters = layer.parameters()
-    gates = [each.gate for each in parameters.values()]
-    for parameter in parameters.values():
-        parameter.gate = reading
     torch.manual_seed(seed)
     _, memory = layer.forward(input, True)
-    with settling():
+    with reading() as read:
         input_error = layer.propagate(error, memory, 0.0)
-    for parameter, gate in zip(parameters.values(), gates, strict=True):
-        parameter.gate = gate
-    return input_error, {path: reading.gradients[each] for path, each in parameters.items()}
+    return input_error, {path: read.gradients[each] for path, each in layer.parameters().items()}
 
 
 def finite_differences(function: Callable[[], Tensor], values: Tensor, step: float = 1e-6):

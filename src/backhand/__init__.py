@@ -19,6 +19,7 @@ from backhand.layers import (
     XavierNormal,
     XavierUniform,
 )
+from backhand.learning.buffer import Buffer
 from backhand.learning.gates import Accumulation, Gate
 from backhand.learning.parameter import Parameter
 from backhand.learning.rules import SGD, Adam, AdamW, Momentum, UpdateRule, WithRate
@@ -54,6 +55,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "BinaryCrossEntropyLoss",
+    "Buffer",
     "Concatenate",
     "CrossEntropyLoss",
     "Dropout",

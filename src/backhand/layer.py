@@ -9,12 +9,13 @@ from __future__ import annotations
 import functools
 import inspect
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from backhand.learning.buffer import Buffer
 from backhand.learning.gates import Gate
 from backhand.learning.parameter import Parameter, lay_side_by_side
 from backhand.learning.settling import settling
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from backhand.learning.rules import UpdateRule
 
 SameLayer = TypeVar("SameLayer", bound="Layer")
+Part = TypeVar("Part", Parameter, Buffer)
 
 
 class LayerError(ValueError):
@@ -129,7 +131,7 @@ class Layer:
         """Return the output as in use after training (no dropout, say); keep nothing."""
         return self.forward(settled(input), False)[0]
 
-    # The layers and parameters inside.
+    # The layers, parameters and buffers inside.
 
     def children(self) -> dict[str, Layer]:
         """The layers directly inside, by name: attributes that are layers, or lists of them."""
@@ -153,18 +155,48 @@ class Layer:
         """The parameters directly in this layer, by attribute name."""
         return {name: value for name, value in vars(self).items() if isinstance(value, Parameter)}
 
+    def own_buffers(self) -> dict[str, Buffer]:
+        """The buffers directly in this layer, by attribute name."""
+        return {name: value for name, value in vars(self).items() if isinstance(value, Buffer)}
+
     def parameters(self) -> dict[str, Parameter]:
         """Every parameter inside by path ("2.branch.0.weight"); a shared one by its first path."""
-        found: dict[str, Parameter] = {}
-        seen: set[Parameter] = set()
+        return self._by_path(Layer.own_parameters)
+
+    def buffers(self) -> dict[str, Buffer]:
+        """Every buffer inside by path ("0.mean"); a shared one by its first path."""
+        return self._by_path(Layer.own_buffers)
+
+    def _by_path(self, own: Callable[[Layer], dict[str, Part]]) -> dict[str, Part]:
+        found: dict[str, Part] = {}
+        seen: set[Part] = set()
         for path, layer in self.layers_by_path():
-            for name, parameter in layer.own_parameters().items():
-                if parameter not in seen:
-                    seen.add(parameter)
-                    found[f"{path}.{name}" if path else name] = parameter
+            for name, part in own(layer).items():
+                if part not in seen:
+                    seen.add(part)
+                    found[f"{path}.{name}" if path else name] = part
         return found
 
-    # What holds for all parameters inside at once.
+    def parts(self) -> dict[str, Parameter | Buffer]:
+        """Every parameter and buffer inside by path: what is learnt, and so what is saved."""
+        return {**self.parameters(), **self.buffers()}
+
+    def lasting_tensors(self) -> dict[str, Tensor]:
+        """Every tensor that lasts from one step to the next, by path.
+
+        Weights ("0.weight"), what rules remember of them ("0.weight.velocity"), what gates have
+        summed ("0.weight.gate.sum"), buffers ("1.mean").
+        """
+        found: dict[str, Tensor] = {}
+        for path, part in self.parts().items():
+            for name, tensor in part.tensors().items():
+                found[f"{path}.{name}" if name else path] = tensor
+        for path, parameter in self.parameters().items():
+            held = parameter.gate.tensors(parameter) if parameter.gate is not None else {}
+            found.update({f"{path}.gate.{name}": tensor for name, tensor in held.items()})
+        return found
+
+    # What holds for all parameters and buffers inside at once.
 
     def learn_with(self: SameLayer, rule: UpdateRule) -> SameLayer:
         """Set the update rule of every parameter inside, with fresh state."""
@@ -181,15 +213,18 @@ class Layer:
         return self
 
     def freeze(self: SameLayer, frozen: bool = True) -> SameLayer:
-        """Keep every parameter inside from learning; `freeze(False)` lets them learn again."""
-        for parameter in self.parameters().values():
-            parameter.frozen = frozen
+        """Keep all parameters and buffers inside as they are; `freeze(False)` lets them learn."""
+        for part in self.parts().values():
+            part.frozen = frozen
         return self
 
     def to(self: SameLayer, target: torch.dtype | torch.device | str) -> SameLayer:
-        """Convert every parameter and its state to a dtype or device, in this very layer."""
-        for parameter in self.parameters().values():
-            parameter.to(target)
+        """Convert every parameter, its state and every buffer, in this very layer.
+
+        A dtype is for floating-point tensors, and buffers that keep their own are left alone.
+        """
+        for part in self.parts().values():
+            part.to(target)
         return self
 
     # How a layer is written down.

@@ -11,8 +11,7 @@ import torch
 from torch import Tensor
 
 from backhand.layer import Layer
-from backhand.learning.gates import Reading
-from backhand.learning.settling import settling
+from backhand.learning.settling import reading
 from backhand.losses import Loss
 from backhand.values import Value, tensors, together
 
@@ -173,10 +172,6 @@ class _Check:
             assert self.loss is not None
             return self._by_inputs(self.loss.backward(self.inputs[0], self.target))
         network = self.network
-        parameters = network.parameters()
-        reading = Reading()
-        for parameter in parameters.values():
-            parameter.gate = reading
         torch.manual_seed(self.seed)
         given = self._given()
         prediction, memory = _unchanged(
@@ -184,15 +179,15 @@ class _Check:
         )
         error = self._error(prediction)
         errors = list(error) if isinstance(error, tuple) else [error]
-        with settling(bookkeeping=True):
+        with reading() as read:
             input_error = _unchanged(
                 "propagate", lambda: network.propagate(error, memory, 1.0), [*errors, *self.inputs]
             )
         found = self._by_inputs(input_error)
         layers = {path: repr(layer) for path, layer in network.layers_by_path()}
-        for path, parameter in parameters.items():
+        for path, parameter in network.parameters().items():
             name = f"{path} of {layers[path.rpartition('.')[0]]}"
-            gradient = reading.gradients.get(parameter, torch.zeros_like(parameter.value))
+            gradient = read.gradients.get(parameter, torch.zeros_like(parameter.value))
             _expect_shape(name, gradient, parameter.value)
             found.append((name, parameter.value, gradient))
         return found

@@ -6,8 +6,7 @@ import torch
 from torch import Tensor
 
 from backhand.layer import Layer
-from backhand.learning.gates import Reading
-from backhand.learning.settling import settling
+from backhand.learning.settling import reading
 from backhand.losses import Loss
 from backhand.values import Value, settled
 
@@ -27,20 +26,13 @@ def gradients(network: Layer, loss: Loss, input: Value, target: Value) -> dict[s
     Raises:
         LayerError, ValueError, TypeError: the batch does not fit the network or the loss.
     """
-    parameters = network.parameters()
-    reading = Reading()
-    gates = [parameter.gate for parameter in parameters.values()]
     generator = torch.random.get_rng_state()
     try:
-        for parameter in parameters.values():
-            parameter.gate = reading
         prediction, memory = network.forward(settled(input), True)
         error = settled(loss.backward(prediction, target))
-        with settling(bookkeeping=True):
+        with reading() as read:
             network.propagate(error, memory, 0.0)
     finally:
         torch.random.set_rng_state(generator)
-        for parameter, gate in zip(parameters.values(), gates, strict=True):
-            parameter.gate = gate
-    found = reading.gradients
-    return {path: found[each] for path, each in parameters.items() if each in found}
+    found = read.gradients
+    return {path: found[each] for path, each in network.parameters().items() if each in found}

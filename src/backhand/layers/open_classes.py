@@ -7,6 +7,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backhand.layer import Layer
+from backhand.learning.buffer import Buffer
 
 SHUT = -1e9
 """What is added to the logit of a class not yet seen: its probability is 0, its error too."""
@@ -24,16 +25,16 @@ class OpenClasses(Layer):
 
     def __init__(self, classes: int) -> None:
         self.classes = classes
-        self.shut = torch.full((classes,), SHUT)
+        self.shut = Buffer(torch.full((classes,), SHUT))
 
     def open(self, count: int) -> None:
         """Let the first `count` classes take part."""
-        self.shut[:count] = 0
+        self.shut.value[:count] = 0
 
     def forward(
         self, input: Float[Tensor, "batch classes"], training: bool
     ) -> tuple[Float[Tensor, "batch classes"], None]:
-        return input + self.shut, None
+        return input + self.shut.value, None
 
     def propagate(
         self, error: Float[Tensor, "batch classes"], memory: None, learning_rate: float

@@ -9,6 +9,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from backhand.layer import Layer
+from backhand.learning.buffer import Buffer
 
 
 class Standardized(Layer):
@@ -35,24 +36,25 @@ class Standardized(Layer):
 
     def __init__(self, features: int) -> None:
         self.features = features
-        self.count = torch.zeros(features, dtype=torch.float64)
-        self.mean = torch.zeros(features, dtype=torch.float64)
-        self.squares = torch.zeros(features, dtype=torch.float64)
+        self.count, self.mean, self.squares = (
+            Buffer(torch.zeros(features, dtype=torch.float64), keeps_dtype=True) for _ in range(3)
+        )
 
     def forward(
         self, input: Float64[Tensor, "batch features"], training: bool
     ) -> tuple[Float[Tensor, "batch features"], tuple[Tensor, Tensor, Tensor]]:
-        self.expect_features(input, self.features, self.mean)
+        self.expect_features(input, self.features, self.mean.value)
         present = input == input
         nothing = torch.zeros_like(input)
         number = present.to(torch.float64).sum(0)
         own_mean = torch.where(present, input, nothing).sum(0) / number.clamp(min=1)
         own = torch.where(present, input - own_mean, nothing)
-        count = self.count + number
+        seen = self.count.value
+        count = seen + number
         share = number / count.clamp(min=1)
-        step = own_mean - self.mean
-        mean = self.mean + step * share
-        squares = self.squares + (own * own).sum(0) + step * step * self.count * share
+        step = own_mean - self.mean.value
+        mean = self.mean.value + step * share
+        squares = self.squares.value + (own * own).sum(0) + step * step * seen * share
         deviation = (squares / count.clamp(min=1)).sqrt()
         known = torch.logical_and(present, deviation > 0)
         output = torch.where(known, (input - mean) / deviation, nothing)
@@ -60,4 +62,4 @@ class Standardized(Layer):
 
     def propagate(self, error: Any, memory: Any, learning_rate: float) -> None:
         for statistic, now in zip((self.count, self.mean, self.squares), memory, strict=True):
-            statistic.copy_(now)
+            statistic.become(now)

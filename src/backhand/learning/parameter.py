@@ -93,6 +93,10 @@ class Parameter:
         self._progress[0] += 1
         contribution.update(self, learning_rate)
 
+    def tensors(self) -> dict[str, Tensor]:
+        """What lasts from one step to the next: the value, under "", and the rule's state."""
+        return {"": self.value, **self.state}
+
     def learn_with(self, rule: UpdateRule) -> None:
         """Set the rule, with fresh state and the step number at 0."""
         self.rule = rule

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import torch
 
 from backhand.learning.contributions import Contribution
-from backhand.learning.gates import Gate
+from backhand.learning.gates import Gate, Reading
 
 if TYPE_CHECKING:
     from backhand.learning.parameter import Parameter
@@ -22,6 +24,7 @@ class _UnderWay(threading.local):
         self.gates: dict[Gate, None] = {}
         self.learnt: set[Parameter] = set()
         self.sharing = Gate()
+        self.reading: Reading | None = None
         self.inference = torch.inference_mode()
 
 
@@ -72,11 +75,35 @@ def _settle(failed: bool) -> None:
                     gate.drop()
 
 
+@contextmanager
+def reading() -> Iterator[Reading]:
+    """A backward whose gradients are only read: whatever gates there are, nothing changes.
+
+    The contributions go to what is yielded, which has their `gradients` afterwards.
+    """
+    here = _under_way
+    outer, here.reading = here.reading, Reading()
+    here.depth += 1
+    try:
+        yield here.reading
+        here.reading.settle()
+    finally:
+        here.depth -= 1
+        here.reading = outer
+
+
+def reads_only() -> bool:
+    """Whether the backward under way in this thread is one whose gradients are only read."""
+    return _under_way.reading is not None
+
+
 def learns_at_once(parameter: Parameter) -> bool:
     """Whether nothing stands between a parameter and its rule; marks it as learnt, if so."""
     if parameter.gate is not None or parameter.shared or parameter.frozen:
         return False
     if _under_way.depth:
+        if _under_way.reading is not None:
+            return False
         learnt = _under_way.learnt
         if parameter in learnt:
             raise RuntimeError(
@@ -96,6 +123,9 @@ def hold(parameter: Parameter, contribution: Contribution, learning_rate: float)
             f"{parameter!r} learns through a gate, and no backward is under way to settle it; "
             "call backward, not propagate"
         )
+    if _under_way.reading is not None:
+        _under_way.reading.hold(parameter, contribution, learning_rate)
+        return
     gate = parameter.gate or _under_way.sharing
     _under_way.gates[gate] = None
     gate.hold(parameter, contribution, learning_rate)

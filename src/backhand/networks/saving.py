@@ -43,7 +43,7 @@ class NetworkFileError(ValueError):
 
 
 def save(network: Layer, path: str | Path, about: Mapping[str, Any] | None = None) -> None:
-    """Write a network's weights and architecture to a file, whole or not at all.
+    """Write a network's weights, buffers and architecture to a file, whole or not at all.
 
     A layer that appears twice is one again after loading. Rules and their state are not saved.
 
@@ -58,11 +58,11 @@ def save(network: Layer, path: str | Path, about: Mapping[str, Any] | None = Non
     """
     path = Path(path)
     architecture = _Writer().write(network, "")
-    parameters = network.parameters()
-    frozen = [name for name, parameter in parameters.items() if parameter.frozen]
+    parts = network.parts()
+    frozen = [name for name, part in parts.items() if part.frozen]
     header = {"format": FORMAT, "network": architecture, "frozen": frozen, "about": about or {}}
     metadata = {"backhand": json.dumps(header)}
-    tensors = {name: parameter.value.contiguous() for name, parameter in parameters.items()}
+    tensors = {name: part.value.contiguous() for name, part in parts.items()}
     content = save_tensors(tensors, metadata)
     with written_whole(path, binary=True) as file:
         file.write(content)
@@ -99,18 +99,18 @@ def load_about(
         raise NetworkFileError(f"{path}: {problem}") from None
     except (KeyError, TypeError, ValueError, AttributeError) as problem:
         raise NetworkFileError(f"{path}: its architecture cannot be built: {problem}") from None
-    parameters = network.parameters()
-    for name in parameters.keys() ^ tensors.keys():
-        what = "lacks" if name in parameters else "has, beyond its architecture,"
+    parts = network.parts()
+    for name in parts.keys() ^ tensors.keys():
+        what = "lacks" if name in parts else "has, beyond its architecture,"
         raise NetworkFileError(f"{path}: the file {what} the weight {name}")
-    for name, parameter in parameters.items():
-        if tensors[name].shape != parameter.value.shape:
+    for name, part in parts.items():
+        if tensors[name].shape != part.value.shape:
             raise NetworkFileError(
                 f"{path}: weight {name} is of shape {tuple(tensors[name].shape)}, "
-                f"its layer expects {tuple(parameter.value.shape)}"
+                f"its layer expects {tuple(part.value.shape)}"
             )
-        parameter.value = tensors[name].clone()
-        parameter.frozen = name in header["frozen"]
+        part.value = tensors[name].clone()
+        part.frozen = name in header["frozen"]
     return network, header.get("about", {})
 
 

@@ -120,17 +120,16 @@ def _counters(parameters: list[Parameter]) -> dict[str, list[Parameter]]:
 
 
 def _named(network: Layer) -> dict[str, Tensor]:
-    """The network's tensors by name: "weight_0", "weight_0_velocity", "weight_0_sum"."""
+    """The network's tensors by name: "weight_0", "weight_0_velocity", "weight_0_gate_sum"."""
+    owners = network.parts()
     named: dict[str, Tensor] = {}
-    for path, parameter in network.parameters().items():
-        *parents, own = path.split(".")
-        name = "_".join([own, *parents])
-        named[name] = parameter.value
-        for key, tensor in parameter.state.items():
-            named[f"{name}_{key}"] = tensor
-        if parameter.gate is not None:
-            for key, tensor in parameter.gate.tensors(parameter).items():
-                named[f"{name}_{key}"] = tensor
+    for path, tensor in network.lasting_tensors().items():
+        owner = path
+        while owner not in owners:
+            owner = owner.rpartition(".")[0]
+        *parents, own = owner.split(".")
+        kept = path.removeprefix(owner).split(".")[1:]
+        named["_".join([own, *parents, *kept])] = tensor
     return named
 
 

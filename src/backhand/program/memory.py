@@ -17,7 +17,7 @@ class Memory:
 
     Attributes:
         weights: of all parameters.
-        state: what rules and gates remember of them.
+        state: what rules and gates remember of them, and the layers' buffers.
         batch: the buffers that each step's input and target are copied into.
         activations: temporaries that live from forward into backward.
         scratch: all other temporaries and constants. Temporaries share one arena, so this is
@@ -43,21 +43,15 @@ class Memory:
 
 def memory_of(network: Layer, plan: Plan) -> Memory:
     """The memory of a network's step as planned."""
-    parameters = list(network.parameters().values())
-    sums = [
-        tensor
-        for parameter in parameters
-        if parameter.gate is not None
-        for tensor in parameter.gate.tensors(parameter).values()
-    ]
+    weights = _bytes(parameter.value for parameter in network.parameters().values())
     kinds = {
         kind: sum(each.size for each in plan.storages.values() if each.kind == kind)
         for kind in (ARGUMENT, CONSTANT)
     }
     activations = _activations(plan)
     return Memory(
-        weights=_bytes(parameter.value for parameter in parameters),
-        state=_bytes([*(t for p in parameters for t in p.state.values()), *sums]),
+        weights=weights,
+        state=_bytes(network.lasting_tensors().values()) - weights,
         batch=kinds[ARGUMENT],
         activations=activations,
         scratch=max(0, plan.arena - activations) + kinds[CONSTANT],

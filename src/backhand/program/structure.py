@@ -23,7 +23,8 @@ class Structure:
         parameters = [each for layer in layers for each in layer.own_parameters().values()]
         gates = {each.gate: None for each in parameters if each.gate is not None}
         self._gates = [gate for gate in gates if gate.accumulates]
-        self._live = [vars(each) for each in (*layers, *parameters)]
+        buffers = [each for layer in layers for each in layer.own_buffers().values()]
+        self._live = [vars(each) for each in (*layers, *parameters, *buffers)]
         self._live += [each.state for each in parameters]
         if loss is not None:
             self._live.append(vars(loss))

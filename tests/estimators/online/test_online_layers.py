@@ -29,9 +29,9 @@ def test_statistics_are_those_of_all_values(batch) -> None:
         layer(rows)
         layer.backward(torch.zeros(len(rows), 4), 0.1)
     values = input.numpy()
-    np.testing.assert_array_equal(layer.count, (~np.isnan(values)).sum(0))
-    np.testing.assert_allclose(layer.mean, np.nanmean(values, 0), rtol=1e-14)
-    deviation = (layer.squares / layer.count).sqrt()
+    np.testing.assert_array_equal(layer.count.value, (~np.isnan(values)).sum(0))
+    np.testing.assert_allclose(layer.mean.value, np.nanmean(values, 0), rtol=1e-14)
+    deviation = (layer.squares.value / layer.count.value).sqrt()
     np.testing.assert_allclose(deviation, np.nanstd(values, 0), rtol=1e-8, atol=1e-9)
 
 
@@ -52,16 +52,16 @@ def test_what_never_varied_and_what_was_never_there_are_zero() -> None:
     for _ in range(5):
         assert layer(row).tolist() == [[0, 0]]
         layer.backward(torch.zeros(1, 2), 0.1)
-    assert layer.count.tolist() == [5, 0]
+    assert layer.count.value.tolist() == [5, 0]
 
 
 def test_forward_changes_no_statistic() -> None:
     layer, input = Standardized(4), data()
-    before = layer.mean.clone()
+    before = layer.mean.value.clone()
     layer(input)
     layer.predict(input)
-    assert torch.equal(layer.mean, before)
-    assert not layer.count.any()
+    assert torch.equal(layer.mean.value, before)
+    assert not layer.count.value.any()
 
 
 def test_other_widths_and_dtypes_are_refused() -> None:
@@ -116,7 +116,7 @@ def test_recorded_steps_are_the_plain_steps(engine) -> None:
         assert float(loss) == pytest.approx(prediction.item(), rel=1e-5, abs=1e-7)
         other.backward(Itself().backward(prediction, torch.zeros(1, 1)), 0.1)
     for name in ("count", "mean", "squares"):
-        mine, plain = (getattr(each.standardized, name) for each in (one, other))
+        mine, plain = (getattr(each.standardized, name).value for each in (one, other))
         torch.testing.assert_close(mine, plain, rtol=1e-9, atol=0)
     for name, parameter in other.parameters().items():
         torch.testing.assert_close(

@@ -49,7 +49,7 @@ def test_a_feature_that_appears_is_learnt_from(kind) -> None:
     learn(model, rows(100, features=2))
     learn(model, rows(300, features=20))
     assert len(model._columns.places) == 20
-    assert model._learner.statistics.count[:20].tolist() == [400.0] * 2 + [300.0] * 18
+    assert model._learner.statistics.count.value[:20].tolist() == [400.0] * 2 + [300.0] * 18
     weight = next(iter(model._learner.network.parameters().values())).value
     fresh = kind(seed=0)
     learn(fresh, rows(1, features=20))
@@ -106,8 +106,8 @@ def test_the_feature_seen_least_gives_way(kind) -> None:
     learn(model, [{"new": 9.0, "f1": 2.0}])
     assert list(model._columns.places)[7] == "new"
     assert model._learner.inputs == 8
-    assert model._learner.statistics.count[7] == 1
-    assert model._learner.statistics.mean[7] == 9.0
+    assert model._learner.statistics.count.value[7] == 1
+    assert model._learner.statistics.mean.value[7] == 9.0
     for i in range(100):
         learn(model, [{f"word{i}": 1.0, "f0": 1.0}])
     assert len(model._columns.places) == 8

@@ -170,7 +170,7 @@ class OnlineEstimator:
 
     def _seen_least(self, learner: Learner, present: Collection[Hashable], count: int) -> list[int]:
         """Columns of features learnt from in the fewest rows, of those not in this row."""
-        counts = learner.statistics.count.tolist()
+        counts = learner.statistics.count.value.tolist()
         absent = (at for name, at in self._columns.places.items() if name not in present)
         return heapq.nsmallest(count, absent, key=counts.__getitem__)
 

@@ -131,7 +131,7 @@ class Learner:
     def _fresh(self, inputs: int, seed: int) -> dict[str, Tensor]:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            return tensors_of(self._build(inputs, self.outputs).learn_with(self._rule))
+            return self._build(inputs, self.outputs).learn_with(self._rule).lasting_tensors()
 
     def learn_rows(self, inputs: Tensor, targets: Tensor, learning_rate: float) -> None:
         """Learn from rows one by one: the same weights as a call of `learning` for each."""
@@ -165,19 +165,7 @@ class Learner:
 
     def tensors(self) -> dict[str, Tensor]:
         """All that is learnt, by path: weights, what rules remember, statistics."""
-        return tensors_of(self.network)
-
-
-def tensors_of(network: Layer) -> dict[str, Tensor]:
-    """Weights, what rules remember of them, and statistics, by path."""
-    found: dict[str, Tensor] = {}
-    for path, parameter in network.parameters().items():
-        found[path] = parameter.value
-        found.update({f"{path}.{name}": each for name, each in parameter.state.items()})
-    for path, layer in network.layers_by_path():
-        own = {name: each for name, each in vars(layer).items() if isinstance(each, Tensor)}
-        found.update({f"{path}.{name}": each for name, each in own.items()})
-    return found
+        return self.network.lasting_tensors()
 
 
 def expect_finite(loss: Any) -> None:
