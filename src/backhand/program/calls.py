@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import math
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any, TypeAlias
 
 import torch
@@ -23,6 +25,78 @@ class View:
     shape: tuple[int, ...]
     stride: tuple[int, ...]
     offset: int
+
+    @cached_property
+    def count(self) -> int:
+        """How many elements."""
+        return math.prod(self.shape)
+
+    @cached_property
+    def nbytes(self) -> int:
+        """Bytes of its elements."""
+        return self.count * self.dtype.itemsize
+
+    @cached_property
+    def is_contiguous(self) -> bool:
+        """Whether the elements stand one after the other in the order of the shape."""
+        steps = zip(self.shape, self.stride, contiguous_strides(self.shape), strict=True)
+        return all(step == wanted or length == 1 for length, step, wanted in steps)
+
+    @cached_property
+    def is_turned(self) -> bool:
+        """Whether they are those of a contiguous matrix, transposed."""
+        return len(self.shape) == 2 and self.turned.is_contiguous
+
+    @property
+    def turned(self) -> View:
+        """The same elements with the axes in reverse order."""
+        return replace(self, shape=self.shape[::-1], stride=self.stride[::-1])
+
+    @cached_property
+    def span(self) -> tuple[int, int]:
+        """The bytes of its storage that it lies between: first, and one past the last."""
+        begin = self.offset * self.dtype.itemsize
+        if not self.count:
+            return begin, begin
+        steps = zip(self.shape, self.stride, strict=True)
+        last = sum((length - 1) * step for length, step in steps)
+        return begin, begin + (last + 1) * self.dtype.itemsize
+
+    def fills(self, size: int) -> bool:
+        """Whether it is all of a storage of this many bytes, each element once."""
+        count = 1
+        for length, step in sorted(
+            zip(self.shape, self.stride, strict=True), key=lambda axis: axis[1]
+        ):
+            if length != 1 and step != count:
+                return False
+            count *= length
+        return self.offset == 0 and count * self.dtype.itemsize == size
+
+    def on(self, storage: int, shift: int = 0) -> View:
+        """The same window on another storage, so many elements further on."""
+        return replace(self, storage=storage, offset=self.offset + shift)
+
+    def lies_as(self, other: View) -> bool:
+        """Whether it is the same window, be it on another storage."""
+        return self.on(other.storage) == other
+
+    def reshaped(self, shape: tuple[int, ...]) -> View | None:
+        """The same elements under another shape, where it is contiguous; else None."""
+        if shape == self.shape:
+            return self
+        if self.stride != contiguous_strides(self.shape):
+            return None
+        return replace(self, shape=shape, stride=contiguous_strides(shape))
+
+
+def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """The strides of a contiguous tensor of this shape."""
+    strides, count = [], 1
+    for length in reversed(shape):
+        strides.append(count)
+        count *= max(length, 1)
+    return tuple(reversed(strides))
 
 
 @dataclass(frozen=True)
@@ -99,10 +173,6 @@ class Recording:
     named: dict[int, str] = field(default_factory=dict)
     results: dict[str, View] = field(default_factory=dict)
 
-    def view_of(self, storage: int) -> View:
-        """The outside tensor of a storage, as it was first seen."""
-        return geometry(self.outside[storage], storage)
-
 
 def geometry(tensor: Tensor, storage: int) -> View:
     """The window that a tensor is on its storage."""
@@ -119,6 +189,29 @@ def map_nested(change: Callable[[Any], Any], value: Any) -> Any:
     if isinstance(value, dict):
         return {key: map_nested(change, each) for key, each in value.items()}
     return change(value)
+
+
+def meaning(value: Any) -> Hashable:
+    """A key that is equal for arguments that mean the same to a call.
+
+    Numbers count as equal where type and bits are (0.0 is not -0.0, 1 is not True); what cannot
+    be hashed, where it is the same object.
+    """
+    if isinstance(value, View):
+        return value
+    if isinstance(value, Scalar):
+        return Scalar, meaning(value.tree)
+    if isinstance(value, list | tuple):
+        return (type(value), *map(meaning, value))
+    if isinstance(value, dict):
+        return (dict, *((name, meaning(value[name])) for name in sorted(value)))
+    if isinstance(value, float):
+        return float, value.hex()
+    try:
+        hash(value)
+    except TypeError:
+        return type(value), id(value)
+    return type(value), value
 
 
 def tensors_in(value: Any) -> list[Tensor]:

@@ -76,6 +76,19 @@ class Operation:
         skipped = 1 if self.how == "in place" and self.random else 0
         return tuple(views_in((self.operands[skipped:], self.keywords)))
 
+    def touched(self) -> tuple[View, ...]:
+        """The views that it reads or writes."""
+        return (*self.reads(), *self.targets)
+
+    @property
+    def is_position_free(self) -> bool:
+        """Whether it gives an element the same bits wherever that stands."""
+        return self.name in POSITION_FREE
+
+    def placed(self, path: str, layer: str, parameter: str) -> Operation:
+        """The same operation at another place in the network."""
+        return replace(self, path=path, layer=layer, parameter=parameter)
+
     def with_views(self, change: Callable[[View], View]) -> Operation:
         """The same operation on changed views."""
 

@@ -4,253 +4,338 @@ Each parameter's update is a lane: the same elementwise operations on tensors of
 what they work on stands side by side in one storage (the rules' state, laid out so by
 `Layer.learn_with`) or can be placed so (temporaries), one operation does the work of all lanes.
 Only operations whose bits do not depend on an element's position take part.
+
+All joins are decided on the plan's operations as they stand, and applied together at the end: a
+lane's places in the plan hold until then.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from itertools import pairwise
-from typing import Any
+from collections import Counter
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import accumulate, pairwise
+from typing import TypeAlias
 
-from backhand.program.calls import View, map_nested
-from backhand.program.plan import (
-    ALIGNMENT,
-    OUTSIDE,
-    TEMPORARY,
-    Operation,
-    Plan,
-    Storage,
-    contiguous_strides,
-    fills,
-    views_in,
-)
-from backhand.program.primitives import POSITION_FREE
+from backhand.program.calls import View, map_nested, meaning
+from backhand.program.plan import ALIGNMENT, OUTSIDE, TEMPORARY, Operation, Plan, Storage
 
 LARGEST = 1 << 20
 """Bytes of temporaries up to which lanes are joined; beyond, memory matters more than calls."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Lane:
-    """One parameter's elementwise operations, and the distinct views they work on, in order."""
+    """One parameter's elementwise operations, and the distinct views they work on, in order.
 
-    indices: list[int]
-    operations: list[Operation]
-    views: list[View]
+    Attributes:
+        places: of the operations in the plan.
+        operations: what stands there.
+        roles: the views; the same role in each of several lanes is played by a view of its own.
+    """
 
-    def pattern(self) -> Any:
+    places: list[int] = field(default_factory=list)
+    operations: list[Operation] = field(default_factory=list)
+    roles: list[View] = field(default_factory=list)
+
+    def add(self, place: int, operation: Operation) -> None:
+        """Take in the next operation."""
+        self.places.append(place)
+        self.operations.append(operation)
+        for view in operation.touched():
+            if view not in self.roles:
+                self.roles.append(view)
+
+    def pattern(self) -> Hashable:
         """What must be equal for lanes to be joined."""
+        numbers = {view: role for role, view in enumerate(self.roles)}
 
-        def role(value: Any) -> Any:
-            return ("view", self.views.index(value)) if isinstance(value, View) else value
+        def by_role(operation: Operation) -> Hashable:
+            parts = (operation.operands, operation.keywords, operation.targets)
+            return operation.name, meaning(map_nested(lambda v: _role(v, numbers), parts))
 
-        return repr(
-            [
-                (each.name, *map_nested(role, (each.operands, each.keywords, each.targets)))
-                for each in self.operations
-            ]
-        ) + repr([view.dtype for view in self.views])
+        dtypes = [view.dtype for view in self.roles]
+        return (*map(by_role, self.operations), *dtypes)
+
+    def is_even(self) -> bool:
+        """Whether all its views are contiguous tensors of one shape."""
+        shape = self.roles[0].shape
+        return all(view.shape == shape and view.is_contiguous for view in self.roles)
+
+
+@dataclass(frozen=True)
+class _Role:
+    """The number of a view in its lane, in its place among a call's arguments."""
+
+    number: int
+
+
+def _role(value: object, numbers: dict[View, int]) -> object:
+    return _Role(numbers[value]) if isinstance(value, View) else value
+
+
+@dataclass(frozen=True)
+class Join:
+    """Lanes that one operation each does the work of.
+
+    Attributes:
+        lanes: in the order in which they stand in memory.
+        starts: where each begins, in elements from the first.
+        wide: for each role, the view that covers all lanes; None where they stand apart.
+        homes: for each temporary that moves, its new storage and where it begins there.
+    """
+
+    lanes: list[Lane]
+    starts: list[int]
+    wide: list[View | None]
+    homes: dict[int, tuple[int, int]]
+
+    @property
+    def end(self) -> int:
+        """The place of the last of the operations, where all are done."""
+        return max(place for lane in self.lanes for place in lane.places)
+
+    def operations(self) -> Iterator[Operation]:
+        """One operation for all lanes; what stands apart stays by itself."""
+        first = self.lanes[0]
+        wide = dict(zip(first.roles, self.wide, strict=True))
+        for number, operation in enumerate(first.operations):
+            if all(wide[view] is not None for view in operation.touched()):
+                several = f"{len(self.lanes)} parameters"
+                yield operation.with_views(lambda view: wide[view] or view).placed("", several, "")
+            else:
+                yield from (lane.operations[number] for lane in self.lanes)
 
 
 def work_side_by_side(plan: Plan) -> None:
     """Join lanes of equal pattern, in place."""
-    by_pattern: dict[str, list[Lane]] = {}
-    for lane in _lanes(plan):
+    by_pattern: dict[Hashable, list[Lane]] = {}
+    for lane in _lanes(plan.operations):
         by_pattern.setdefault(lane.pattern(), []).append(lane)
+    spans = _spans(plan)
+    joins: list[Join] = []
     for lanes in by_pattern.values():
-        for run in _adjacent(plan, lanes):
-            if len(run) > 1 and _small(plan, run) and _movable(plan, run):
-                _join(plan, run)
+        for run in _runs(plan, lanes):
+            if len(run) > 1 and _movable(plan, run):
+                moved = {number for join in joins for number in join.homes}
+                join = _join(plan, run, moved, spans)
+                if join is not None:
+                    joins.append(join)
+    for join in joins:
+        _name(plan, join)
+    _apply(plan, joins)
 
 
-def _lanes(plan: Plan) -> list[Lane]:
+def _lanes(operations: Sequence[Operation]) -> list[Lane]:
     found: dict[str, Lane] = {}
-    for index, operation in enumerate(plan.operations):
-        takes_part = (
-            operation.phase == "update"
-            and operation.parameter
-            and operation.how == "out"
-            and operation.name in POSITION_FREE
-        )
-        if takes_part:
-            lane = found.setdefault(operation.parameter, Lane([], [], []))
-            lane.indices.append(index)
-            lane.operations.append(operation)
-            for view in (*views_in((operation.operands, operation.keywords)), operation.target):
-                if view not in lane.views:
-                    lane.views.append(view)
-    return [lane for lane in found.values() if _even(lane)]
+    for place, operation in enumerate(operations):
+        takes_part = operation.phase == "update" and operation.parameter and operation.how == "out"
+        if takes_part and operation.is_position_free:
+            found.setdefault(operation.parameter, Lane()).add(place, operation)
+    return [lane for lane in found.values() if lane.is_even()]
 
 
-def _even(lane: Lane) -> bool:
-    """Whether all its views are contiguous tensors of one shape."""
-    shape = lane.views[0].shape
-    return all(
-        view.shape == shape and view.stride == contiguous_strides(shape) for view in lane.views
-    )
+# Which lanes stand side by side.
 
 
-def _kind(plan: Plan, lanes: list[Lane], role: int) -> str:
-    """How a role's views stand in the lanes: "shared" storage, "temporary", or "apart"."""
-    views = [lane.views[role] for lane in lanes]
-    storages = [plan.storages[view.storage] for view in views]
-    numbers = {storage.number for storage in storages}
-    if len(numbers) == 1 and storages[0].kind == OUTSIDE:
-        return "shared"
-    given = {view.storage for view in plan.results.values()}
-    own = all(
-        storage.kind == TEMPORARY and fills(_in_a_row(view), storage.size)
-        for view, storage in zip(views, storages, strict=True)
-    )
-    return "temporary" if own and len(numbers) == len(lanes) and not numbers & given else "apart"
-
-
-def _in_a_row(view: View) -> View:
-    return replace(view, shape=(_count(view),), stride=(1,))
-
-
-def _adjacent(plan: Plan, lanes: list[Lane]) -> list[list[Lane]]:
-    """The lanes in runs that stand one right after the other in every shared storage."""
-    shared = [r for r in range(len(lanes[0].views)) if _kind(plan, lanes, r) == "shared"]
+def _runs(plan: Plan, lanes: list[Lane]) -> list[list[Lane]]:
+    """The lanes in runs that stand one right after the other in the storages they share."""
+    outside = [
+        role
+        for role, view in enumerate(lanes[0].roles)
+        if plan.storages[view.storage].kind == OUTSIDE
+    ]
+    shared = [
+        role
+        for role in outside
+        if max(Counter(lane.roles[role].storage for lane in lanes).values()) > 1
+    ]
     if not shared:
         return []
-    ordered = sorted(lanes, key=lambda lane: lane.views[shared[0]].offset)
-    runs = [[ordered[0]]]
-    for before, lane in pairwise(ordered):
-        follows = all(
-            lane.views[role].offset == before.views[role].offset + _space(before.views[role])
-            for role in shared
-        )
-        if follows:
+
+    def follows(before: Lane, lane: Lane) -> bool:
+        pairs = [(before.roles[role], lane.roles[role]) for role in shared]
+        met = [(one, other) for one, other in pairs if one.storage == other.storage]
+        return bool(met) and all(other.offset == one.offset + _space(one) for one, other in met)
+
+    def where(lane: Lane) -> list[tuple[int, int]]:
+        return [(lane.roles[role].storage, lane.roles[role].offset) for role in shared]
+
+    runs: list[list[Lane]] = []
+    for lane in sorted(lanes, key=where):
+        if runs and follows(runs[-1][-1], lane):
             runs[-1].append(lane)
         else:
             runs.append([lane])
     return runs
 
 
-def _count(view: View) -> int:
-    count = 1
-    for length in view.shape:
-        count *= length
-    return count
-
-
 def _space(view: View) -> int:
     """Elements that a view takes up with what aligns the next one."""
-    size = view.dtype.itemsize
-    return -(-_count(view) * size // ALIGNMENT) * ALIGNMENT // size
+    return -(-view.nbytes // ALIGNMENT) * ALIGNMENT // view.dtype.itemsize
 
 
-def _small(plan: Plan, run: list[Lane]) -> bool:
-    roles = [r for r in range(len(run[0].views)) if _kind(plan, run, r) == "temporary"]
-    return (
-        sum(_space(lane.views[r]) * lane.views[r].dtype.itemsize for lane in run for r in roles)
-        <= LARGEST
-    )
+# Whether they may be joined.
+
+
+@dataclass(frozen=True)
+class _Access:
+    """What an operation does to some bytes of a storage, and when: before and after a join."""
+
+    begin: int
+    end: int
+    writes: bool
+    place: int
+    turn: tuple[int, int]
 
 
 def _movable(plan: Plan, run: list[Lane]) -> bool:
-    """Whether all lanes' operations may wait until the last of them."""
-    moved = {index for lane in run for index in lane.indices}
-    begin, end = min(moved), max(moved)
-    first = {view: lane.indices[0] for lane in run for view in lane.views}
-    written = {operation.target for lane in run for operation in lane.operations}
-    for index in range(begin, end + 1):
-        if index not in moved:
-            other = plan.operations[index]
-            # Before a lane begins, others may use its views: they make what it works on.
-            begun = [view for view in first if first[view] < index]
-            if _any_overlap(other.targets, begun) or _any_overlap(
-                other.reads(), written & set(begun)
-            ):
+    """Whether all lanes' operations may wait until the last of them.
+
+    They may where any two operations on the same memory, one of which writes to it, keep their
+    order. In their new order the lanes' first operations come together, then their second …
+    """
+    turns = {place: (1, at) for lane in run for at, place in enumerate(lane.places)}
+    accesses: dict[int, list[_Access]] = {}
+    for place in range(min(turns), max(turns) + 1):
+        operation, turn = plan.operations[place], turns.get(place, (0, place))
+        views = [*((view, False) for view in operation.reads())]
+        views += [(view, True) for view in operation.targets]
+        for view, writes in views:
+            accesses.setdefault(view.storage, []).append(_Access(*view.span, writes, place, turn))
+    return all(map(_keep_their_order, accesses.values()))
+
+
+def _keep_their_order(accesses: list[_Access]) -> bool:
+    """Whether those of one storage do, where one of two that meet writes."""
+    begun: list[_Access] = []
+    for access in sorted(accesses, key=lambda each: (each.begin, each.end)):
+        begun = [each for each in begun if each.end > access.begin]
+        for other in begun:
+            first, second = sorted((access, other), key=lambda each: each.place)
+            both = first.place != second.place and (first.writes or second.writes)
+            if both and not first.turn < second.turn and (first.turn[0] or second.turn[0]):
                 return False
+        begun.append(access)
     return True
 
 
-def _any_overlap(some: Iterable[View], others: Iterable[View]) -> bool:
-    return any(_overlap(one, other) for one in some for other in others)
-
-
-def _overlap(one: View, other: View) -> bool:
-    if one.storage != other.storage:
-        return False
-    return _begin_end(one)[0] < _begin_end(other)[1] and _begin_end(other)[0] < _begin_end(one)[1]
-
-
-def _begin_end(view: View) -> tuple[int, int]:
-    """The bytes of its storage that a view lies between."""
-    size = view.dtype.itemsize
-    steps = zip(view.shape, view.stride, strict=True)
-    last = sum((length - 1) * stride for length, stride in steps)
-    return view.offset * size, (view.offset + last + 1) * size
-
-
-def _join(plan: Plan, run: list[Lane]) -> None:
-    """One operation for all lanes, after the last of them; what stands apart stays by itself."""
-    roles = range(len(run[0].views))
-    kinds = [_kind(plan, run, role) for role in roles]
-    starts, total = _starts(run)
+def _join(plan: Plan, lanes: list[Lane], moved: set[int], spans: Spans) -> Join | None:
+    """The lanes joined, where that saves operations; temporaries that have moved stay."""
+    spaces = _spaces(lanes, spans)
+    starts = list(accumulate(spaces[:-1], initial=0))
+    wide: list[View | None] = []
     homes: dict[int, tuple[int, int]] = {}
-    flat: list[View | None] = []
-    for role in roles:
-        first = run[0].views[role]
-        if kinds[role] == "apart":
-            flat.append(None)
-            continue
+    new: list[Storage] = []
+    for views in zip(*(lane.roles for lane in lanes), strict=True):
+        total, first = starts[-1] + views[-1].count, views[0]
         storage, offset = first.storage, first.offset
-        if kinds[role] == "temporary":
-            storage, offset = max(plan.storages) + 1, 0
-            plan.storages[storage] = Storage(storage, total * first.dtype.itemsize, TEMPORARY, "")
-            for lane, start in zip(run, starts, strict=True):
-                homes[lane.views[role].storage] = (storage, start)
-        wide = View(storage, first.dtype, (total,), (1,), offset)
-        flat.append(wide)
-        _name(plan, run, role, wide, homes)
-
-    def moved_home(view: View) -> View:
-        storage, start = homes.get(view.storage, (view.storage, 0))
-        return replace(view, storage=storage, offset=view.offset + start)
-
-    joined = []
-    for position, operation in enumerate(run[0].operations):
-        used = [run[0].views.index(v) for v in (*operation.reads(), operation.target)]
-        if all(flat[role] is not None for role in used):
-            widened = operation.with_views(lambda view: flat[run[0].views.index(view)] or view)
-            joined.append(replace(widened, path="", layer=f"{len(run)} parameters", parameter=""))
-        else:
-            joined += [lane.operations[position].with_views(moved_home) for lane in run]
-    taken = {index for lane in run for index in lane.indices}
-    end = max(taken)
-    kept = [
-        operation.with_views(moved_home)
-        for index, operation in enumerate(plan.operations)
-        if index not in taken and index < end
-    ]
-    after = [each.with_views(moved_home) for each in plan.operations[end + 1 :]]
-    plan.operations = [*kept, *joined, *after]
+        if _may_move(plan, views, starts, moved):
+            number, size = max(plan.storages) + 1 + len(new), total * first.dtype.itemsize
+            new.append(Storage(number, size, TEMPORARY, ""))
+            homes |= {v.storage: (number, at) for v, at in zip(views, starts, strict=True)}
+            storage, offset = number, 0
+        elif not _is_side_by_side(views, starts, spans):
+            wide.append(None)
+            continue
+        wide.append(View(storage, first.dtype, (total,), (1,), offset))
+    join = Join(lanes, starts, wide, homes)
+    saves = sum(1 for _ in join.operations()) < sum(len(lane.operations) for lane in lanes)
+    if not saves or sum(each.size for each in new) > LARGEST:
+        return None
+    plan.storages |= {each.number: each for each in new}
+    return join
 
 
-def _name(
-    plan: Plan, run: list[Lane], role: int, wide: View, homes: dict[int, tuple[int, int]]
-) -> None:
+def _spaces(lanes: list[Lane], spans: Spans) -> list[int]:
+    """What each lane takes up, in elements: as the first role that stands side by side does."""
+    for views in zip(*(lane.roles for lane in lanes), strict=True):
+        spaces = [_space(view) for view in views]
+        if _is_side_by_side(views, list(accumulate(spaces[:-1], initial=0)), spans):
+            return spaces
+    return [_space(lane.roles[0]) for lane in lanes]
+
+
+def _is_side_by_side(views: Sequence[View], starts: list[int], spans: Spans) -> bool:
+    """Whether views stand at these places of one storage, and nothing else between them."""
+    first, last = views[0], views[-1]
+    if first.storage not in spans or any(view.storage != first.storage for view in views):
+        return False
+    if [view.offset - first.offset for view in views] != starts:
+        return False
+    whole = first.span[0], last.span[1]
+    gaps = [(one.span[1], other.span[0]) for one, other in pairwise(views)]
+    others = [span for span in spans[first.storage] if _meet(span, whole)]
+    return not any(_meet(span, gap) for span in others for gap in gaps)
+
+
+Spans: TypeAlias = dict[int, set[tuple[int, int]]]
+"""Where in each storage that was there before the step something stands, in bytes."""
+
+
+def _spans(plan: Plan) -> Spans:
+    touched = (view for operation in plan.operations for view in operation.touched())
+    found: Spans = {}
+    for view in (*plan.names, *touched):
+        if plan.storages[view.storage].kind == OUTSIDE:
+            found.setdefault(view.storage, set()).add(view.span)
+    return found
+
+
+def _meet(one: tuple[int, int], other: tuple[int, int]) -> bool:
+    return max(one[0], other[0]) < min(one[1], other[1])
+
+
+def _may_move(plan: Plan, views: Sequence[View], starts: list[int], moved: set[int]) -> bool:
+    """Whether views are temporaries that may be placed side by side, each at an aligned place."""
+    numbers = {view.storage for view in views}
+    given = {view.storage for view in plan.results.values()}
+    whole = all(
+        plan.storages[view.storage].kind == TEMPORARY
+        and view.offset == 0
+        and view.nbytes == plan.storages[view.storage].size
+        for view in views
+    )
+    aligned = all(at * views[0].dtype.itemsize % ALIGNMENT == 0 for at in starts)
+    return whole and aligned and len(numbers) == len(views) and not numbers & (given | moved)
+
+
+# What is done about it.
+
+
+def _apply(plan: Plan, joins: list[Join]) -> None:
+    """Put the joined operations where the last of their lanes stands."""
+    taken = {place for join in joins for lane in join.lanes for place in lane.places}
+    ends = {join.end: join for join in joins}
+    moved_home = _moved_home({n: home for join in joins for n, home in join.homes.items()})
+    operations: list[Operation] = []
+    for place, operation in enumerate(plan.operations):
+        if place in ends:
+            operations += ends[place].operations()
+        elif place not in taken:
+            operations.append(operation)
+    plan.operations = [each.with_views(moved_home) for each in operations]
+
+
+def _moved_home(homes: dict[int, tuple[int, int]]) -> Callable[[View], View]:
+    def changed(view: View) -> View:
+        return view.on(*homes[view.storage]) if view.storage in homes else view
+
+    return changed
+
+
+def _name(plan: Plan, join: Join) -> None:
     """ "every_mean" for what stands side by side; a parameter's name for its part."""
-    first = run[0].views[role]
-    if first.storage not in homes:
-        plan.names[wide] = f"every_{plan.names.get(first, f'state_{role}').split('_')[-1]}"
-        return
-    plan.names[wide] = f"every_change_{role}"
-    for lane in run:
-        storage, start = homes[lane.views[role].storage]
-        part = replace(lane.views[role], storage=storage, offset=start)
-        *path, name = lane.operations[0].parameter.split(".")
-        plan.names[part] = "_".join([name, *path, "change", str(role)])
-
-
-def _starts(run: list[Lane]) -> tuple[list[int], int]:
-    """Where each lane begins in a joined tensor, and how long that is, in elements."""
-    starts, at = [], 0
-    for lane in run:
-        starts.append(at)
-        at += _space(lane.views[0])
-    return starts, starts[-1] + _count(run[-1].views[0])
+    first = join.lanes[0]
+    for role, wide in enumerate(join.wide):
+        view = first.roles[role]
+        if wide is None:
+            continue
+        if view.storage not in join.homes:
+            plan.names[wide] = f"every_{plan.names.get(view, f'state_{role}').split('_')[-1]}"
+            continue
+        plan.names[wide] = f"every_change_{role}"
+        for lane in join.lanes:
+            part = lane.roles[role].on(*join.homes[lane.roles[role].storage])
+            *path, name = lane.operations[0].parameter.split(".")
+            plan.names[part] = "_".join([name, *path, "change", str(role)])
