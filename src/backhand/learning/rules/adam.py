@@ -27,6 +27,8 @@ class Adam(UpdateRule):
         beta1, beta2: decay of the two means, in [0, 1); default 0.9 and 0.999.
         epsilon: default 1e-8.
         weight_decay: default 0.
+        amsgrad: divide by the largest square so far instead of the latest (Reddi et al., "On the
+            Convergence of Adam and Beyond" (2018), algorithm 2); default False.
 
     Raises:
         ValueError: a hyperparameter outside its range.
@@ -36,6 +38,7 @@ class Adam(UpdateRule):
     beta2: float = 0.999
     epsilon: float = 1e-8
     weight_decay: float = 0.0
+    amsgrad: bool = False
 
     def __post_init__(self) -> None:
         check_share(self, "beta1", self.beta1)
@@ -44,7 +47,8 @@ class Adam(UpdateRule):
         check_not_negative(self, "weight_decay", self.weight_decay)
 
     def state(self, value: Tensor) -> dict[str, Tensor]:
-        return {"mean": torch.zeros_like(value), "square": torch.zeros_like(value)}
+        names = ("mean", "square", "largest") if self.amsgrad else ("mean", "square")
+        return {name: torch.zeros_like(value) for name in names}
 
     def update(
         self, parameter: Parameter, gradient: Float[Tensor, "..."], learning_rate: float
@@ -58,6 +62,8 @@ class Adam(UpdateRule):
         mean = parameter.state["mean"].lerp_(gradient, 1 - self.beta1)
         square = parameter.state["square"]
         square.mul_(self.beta2).addcmul_(gradient, gradient, value=1 - self.beta2)
+        if self.amsgrad:
+            square = parameter.state["largest"].clamp_(min=square)
         # Algorithm 1 as reordered at the end of section 2: √(1 - β₂ᵗ) taken out of the root.
         unbias = (1 - self.beta2**t) ** 0.5
         root = square.sqrt().add_(self.epsilon * unbias)

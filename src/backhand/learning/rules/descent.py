@@ -70,9 +70,10 @@ class SGD(UpdateRule):
 
 @dataclass(frozen=True)
 class Momentum(UpdateRule):
-    """velocity ← momentum · velocity + gradient;  value ← value - learning_rate · velocity.
+    """velocity ← momentum · velocity + share · g;  value ← value - learning_rate · velocity.
 
-    With Nesterov's correction, value ← value - learning_rate · (gradient + momentum · velocity).
+    g is the gradient (and weight_decay · value), share is 1 - dampening, and 1 at the first
+    update. With Nesterov's correction, value ← value - learning_rate · (g + momentum · velocity).
     The gradient of a weight is never formed. Sutskever et al., "On the importance of
     initialization and momentum in deep learning" (2013), in torch.optim's form.
 
@@ -80,18 +81,26 @@ class Momentum(UpdateRule):
         momentum: in [0, 1); default 0.9.
         nesterov: default False.
         weight_decay: default 0.
+        dampening: in [0, 1]; default 0.
 
     Raises:
-        ValueError: a hyperparameter outside its range.
+        ValueError: a hyperparameter outside its range, or dampening with Nesterov's correction.
     """
 
     momentum: float = 0.9
     nesterov: bool = False
     weight_decay: float = 0.0
+    dampening: float = 0.0
 
     def __post_init__(self) -> None:
         check_share(self, "momentum", self.momentum)
         check_not_negative(self, "weight_decay", self.weight_decay)
+        if not 0 <= self.dampening <= 1:
+            raise ValueError(f"Momentum: expected dampening in [0, 1], got {self.dampening}")
+        if self.nesterov and self.dampening:
+            raise ValueError(
+                f"Momentum: Nesterov's correction goes without dampening, got {self.dampening}"
+            )
 
     def state(self, value: Tensor) -> dict[str, Tensor]:
         return {"velocity": torch.zeros_like(value)}
@@ -99,7 +108,8 @@ class Momentum(UpdateRule):
     def update(
         self, parameter: Parameter, gradient: Float[Tensor, "..."], learning_rate: float
     ) -> None:
-        velocity = parameter.state["velocity"].mul_(self.momentum).add_(gradient)
+        velocity = parameter.state["velocity"].mul_(self.momentum)
+        velocity.add_(gradient, alpha=self._share(parameter))
         self._decay(parameter, learning_rate)
         if self.nesterov:
             parameter.value.add_(gradient, alpha=-learning_rate)
@@ -112,15 +122,26 @@ class Momentum(UpdateRule):
         right: Float[Tensor, "rows inputs"],
         learning_rate: float,
     ) -> None:
-        velocity = parameter.state["velocity"].addmm_(left, right, beta=self.momentum)
+        velocity = parameter.state["velocity"].addmm_(
+            left, right, beta=self.momentum, alpha=self._share(parameter)
+        )
         self._decay(parameter, learning_rate)
         if self.nesterov:
             parameter.value.addmm_(left, right, alpha=-learning_rate)
         self._follow(parameter, velocity, learning_rate)
 
+    def _share(self, parameter: Parameter) -> float:
+        if not self.dampening:
+            return 1.0
+        # 0 to the power of t - 1 is 1 at the first update and 0 after: a choice that a recorded
+        # step makes anew at each step.
+        first: float = 0.0 ** (parameter.updates - 1)
+        return 1 - self.dampening * (1 - first)
+
     def _decay(self, parameter: Parameter, learning_rate: float) -> None:
         if self.weight_decay:
-            parameter.state["velocity"].add_(parameter.value, alpha=self.weight_decay)
+            decay = self.weight_decay * self._share(parameter)
+            parameter.state["velocity"].add_(parameter.value, alpha=decay)
             if self.nesterov:
                 parameter.value.mul_(1 - learning_rate * self.weight_decay)
 
