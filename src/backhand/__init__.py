@@ -22,7 +22,19 @@ from backhand.layers import (
 from backhand.learning.buffer import Buffer
 from backhand.learning.gates import Accumulation, Gate
 from backhand.learning.parameter import Parameter
-from backhand.learning.rules import SGD, Adam, AdamW, Momentum, UpdateRule, WithRate
+from backhand.learning.rules import (
+    SGD,
+    Adagrad,
+    Adam,
+    AdamW,
+    Lion,
+    Momentum,
+    NAdam,
+    RAdam,
+    RMSProp,
+    UpdateRule,
+    WithRate,
+)
 from backhand.losses import (
     BinaryCrossEntropyLoss,
     CrossEntropyLoss,
@@ -52,6 +64,7 @@ __all__ = [
     "SELU",
     "SGD",
     "Accumulation",
+    "Adagrad",
     "Adam",
     "AdamW",
     "BinaryCrossEntropyLoss",
@@ -68,16 +81,20 @@ __all__ = [
     "KaimingUniform",
     "Layer",
     "LayerError",
+    "Lion",
     "Loss",
     "MSELoss",
     "Mish",
     "Momentum",
+    "NAdam",
     "NeuralTangentLinear",
     "NonFiniteLoss",
     "Parameter",
     "PoissonLoss",
     "Prediction",
     "Product",
+    "RAdam",
+    "RMSProp",
     "ReLU",
     "Replay",
     "Residual",
