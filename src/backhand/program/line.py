@@ -180,8 +180,11 @@ def _record_twice(
         recorder.outermost = sys._getframe()
         views = {name: recorder.view(value) for name, value in values.items()}
         names = {recorder.view(tensor): name for name, tensor in named.items()}
-        with _unchanged(parameters, recorder), recorder:
-            results = run(recorder, *values.values())
+        try:
+            with _unchanged(parameters, recorder), recorder:
+                results = run(recorder, *values.values())
+        finally:
+            recorder.outermost = None  # a frame that holds this recorder, and all it was called by
         recorder.recording.results = {name: recorder.view(each) for name, each in results.items()}
         return Line(recorder.recording, views, names)
 

@@ -14,13 +14,16 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import weakref
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from backhand.program.engines.engine import CannotCompile
-from backhand.program.engines.native import cache
+from backhand.program.engines.native import cache, child
+from backhand.program.engines.native.emit import ENTRY
 
 FLAGS = (
     "-std=gnu11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math",
@@ -30,6 +33,7 @@ FLAGS = (
 every run; nothing here lets the compiler forget that there are NaN and infinities."""
 
 SECONDS = 120
+"""A compiler may take."""
 
 
 @dataclass(frozen=True)
@@ -56,7 +60,10 @@ def find_compiler() -> Compiler:
 
 @functools.lru_cache(maxsize=8)
 def _find(wanted: str) -> Compiler:
-    words = shlex.split(wanted)
+    try:
+        words = shlex.split(wanted)
+    except ValueError as problem:
+        raise CannotCompile(f"CC={wanted}: {problem}") from None
     candidates = [words] if words else [["cc"], ["gcc"], ["clang"]]
     for first, *rest in candidates:
         path = shutil.which(first)
@@ -94,7 +101,35 @@ THREADS = ("-fopenmp",)
 """More flags, where threads share loops; torch's own threads, where its library is the same."""
 
 
-def load(text: str) -> ctypes.CDLL:
+class TookTooLong(CannotCompile):
+    """The compiler did not end within SECONDS."""
+
+
+class Library:
+    """A compiled step, loaded; unloaded when nobody holds it any more."""
+
+    def __init__(self, path: Path) -> None:
+        """Load a file.
+
+        Raises:
+            OSError: it is no library, or not for this machine.
+        """
+        library = ctypes.CDLL(str(path))
+        # Not at exit: another thread may be in it still.
+        weakref.finalize(self, _unload, library._handle).atexit = False
+        self.function: Any = getattr(library, ENTRY, None)
+        if self.function is None:
+            raise OSError(f"there is no {ENTRY} in it")
+        self.function.restype = ctypes.c_int64
+
+
+def _unload(handle: int) -> None:
+    dlclose = ctypes.CDLL(None).dlclose
+    dlclose.argtypes = [ctypes.c_void_p]
+    dlclose(handle)
+
+
+def load(text: str) -> Library:
     """The library that a C source compiles to, from the cache where it is there.
 
     A compiler without OpenMP compiles for one thread.
@@ -103,40 +138,58 @@ def load(text: str) -> ctypes.CDLL:
         CannotCompile: see there.
     """
     if "#pragma omp" in text:
-        with contextlib.suppress(CannotCompile):
-            return _load(text, (*FLAGS, *THREADS))
+        try:
+            library = _load(text, (*FLAGS, *THREADS))
+            _keep_openmp()
+            return library
+        except TookTooLong:
+            raise
+        except CannotCompile:
+            pass
     return _load(text, FLAGS)
 
 
-def _load(text: str, flags: tuple[str, ...]) -> ctypes.CDLL:
+@functools.cache
+def _keep_openmp() -> None:
+    """Keep OpenMP's library when those that use it go: its threads wait inside it."""
+    for name in ("libgomp.so.1", "libomp.so", "libomp.so.5", "libomp.dylib"):
+        with contextlib.suppress(OSError):  # it is not loaded
+            ctypes.CDLL(name, mode=os.RTLD_NOW | os.RTLD_NOLOAD | os.RTLD_NODELETE)
+
+
+def _load(text: str, flags: tuple[str, ...]) -> Library:
     compiler = find_compiler()
     words = [text, compiler.identity, *flags, _machine()]
-    key = hashlib.sha256("\0".join(words).encode()).hexdigest()[:40]
+    key = hashlib.sha256("\0".join(words).encode(errors="surrogateescape")).hexdigest()[:40]
     cached = cache.find(key)
     if cached is not None:
         try:
-            return ctypes.CDLL(str(cached))
+            return Library(cached)
         except OSError:
             cache.remove(key)
-    return _compile(compiler, text, flags, key)
+    try:
+        return _compile(compiler, text, flags, key)
+    except subprocess.TimeoutExpired:
+        raise TookTooLong(f"{compiler.command[0]} did not end within {SECONDS} s") from None
+    except OSError as problem:
+        raise CannotCompile(f"{compiler.command[0]}: {problem}") from None
 
 
-def _compile(compiler: Compiler, text: str, flags: tuple[str, ...], key: str) -> ctypes.CDLL:
+def _compile(compiler: Compiler, text: str, flags: tuple[str, ...], key: str) -> Library:
     with tempfile.TemporaryDirectory(prefix="backhand-") as folder:
         source, library = Path(folder, "step.c"), Path(folder, "step.so")
+        source.write_text(text, encoding="utf-8")
         command = [*compiler.command, *flags, "-o", str(library), str(source), "-lm"]
+        code, said = child.run(command, SECONDS)
         try:
-            source.write_text(text)
-            done = subprocess.run(
-                command, capture_output=True, text=True, timeout=SECONDS, check=False
-            )
-        except (OSError, subprocess.TimeoutExpired) as problem:
-            raise CannotCompile(f"{compiler.command[0]}: {problem}") from None
-        if done.returncode != 0 or not library.exists():
-            said = (done.stderr or done.stdout).strip() or f"exit code {done.returncode}"
-            raise CannotCompile(f"{shlex.join(compiler.command)} failed: {said[:2000]}")
+            if code != 0 or not library.exists():
+                how = f"exit code {code}" if code >= 0 else f"ended by signal {-code}"
+                raise CannotCompile(f"{shlex.join(compiler.command)} failed: {said or how}")
+            made = Library(library)
+        except (CannotCompile, OSError) as problem:
+            why = str(problem).replace(f"{folder}/", "")  # what is said again is the same then
+            if isinstance(problem, OSError):
+                why = f"what {compiler.command[0]} made cannot be loaded: {why}"
+            raise CannotCompile(why) from None
         kept = cache.keep(key, library)
-        try:
-            return ctypes.CDLL(str(kept or library))
-        except OSError as problem:
-            raise CannotCompile(f"what {compiler.command[0]} made cannot be loaded: {problem}")
+        return made if kept is None else Library(kept)

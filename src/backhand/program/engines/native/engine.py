@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from backhand.program.engines.native.compile import load, vector_bytes
-from backhand.program.engines.native.emit import ENTRY, write_c
+from backhand.program.engines.native.emit import write_c
 from backhand.program.engines.plan_memory import PlanMemory, aligned_bytes
 from backhand.program.plan import ARGUMENT, CONSTANT, Plan
 
@@ -42,8 +42,7 @@ class Compiled:
 
     def __init__(self, plan: Plan, outside: Mapping[int, Tensor], name: str) -> None:
         code = write_c(plan, name, vector_bytes())
-        self._function = getattr(load(code.text), ENTRY)
-        self._function.restype = ctypes.c_int64
+        self._library = load(code.text)
         self.text = code.text
         self.scalar_names = code.scalar_names
         self.namespace: dict[str, Any] = {}
@@ -143,7 +142,7 @@ class Compiled:
         self, memory: Any, steps: Any, numbers: Any, order: Any, data: Any, results: Any
     ) -> None:
         key = int(torch.randint(-(1 << 63), (1 << 63) - 1, ())) if self._random else 0
-        done: int = self._function(
+        done: int = self._library.function(
             memory, steps, numbers, order, data, results, ctypes.c_uint64(key & _ALL),
             self._fault_pointer,
         )  # fmt: skip
