@@ -22,11 +22,11 @@ class Contribution:
         raise NotImplementedError
 
     def squared_norm(self) -> Tensor:
-        """|gradient|², a 0-dim tensor."""
-        return self.gradient().square().sum()
+        """|gradient|², a 0-dim tensor in float64, in which no float32 overflows."""
+        return self.gradient().to(torch.float64).square().sum()
 
     def scaled(self, scale: Tensor) -> Contribution:
-        """The same, times a 0-dim tensor."""
+        """The same, times a 0-dim tensor of any dtype."""
         raise NotImplementedError
 
     def update(self, parameter: Parameter, learning_rate: float) -> None:
@@ -46,7 +46,7 @@ class Whole(Contribution):
         return self._gradient
 
     def scaled(self, scale: Tensor) -> Whole:
-        return Whole(self._gradient * scale)
+        return Whole(self._gradient * scale.to(self._gradient.dtype))
 
     def update(self, parameter: Parameter, learning_rate: float) -> None:
         parameter.rule.update(parameter, self._gradient, learning_rate)
@@ -65,14 +65,20 @@ class Product(Contribution):
         return self.left @ self.right
 
     def squared_norm(self) -> Tensor:
-        """|left @ right|² = Σ (leftᵀ left) ∘ (right rightᵀ), or directly where that is smaller."""
+        """|left @ right|² = Σ (leftᵀ left) ∘ (right rightᵀ), or directly where that is smaller.
+
+        Rows that cancel leave of that sum its rounding errors, of either sign and as large as
+        |left|² |right|² times the precision: in float64 no larger than what forming the gradient
+        in float32 loses. What comes in float64 has nothing wider to be summed in: it is formed.
+        """
         rows, outputs, inputs = self.left.shape[1], self.left.shape[0], self.right.shape[1]
-        if rows * rows > outputs * inputs:
-            return self.gradient().square().sum()
-        return ((self.left.t() @ self.left) * (self.right @ self.right.t())).sum()
+        if rows * rows > outputs * inputs or self.left.dtype is torch.float64:
+            return super().squared_norm()
+        left, right = self.left.to(torch.float64), self.right.to(torch.float64)
+        return ((left.t() @ left) * (right @ right.t())).sum().clamp(min=0)
 
     def scaled(self, scale: Tensor) -> Product:
-        return Product(self.left * scale, self.right)
+        return Product(self.left * scale.to(self.left.dtype), self.right)
 
     def update(self, parameter: Parameter, learning_rate: float) -> None:
         parameter.rule.update_product(parameter, self.left, self.right, learning_rate)
@@ -90,7 +96,7 @@ class Summed(Contribution):
         return self.error.sum(0)
 
     def scaled(self, scale: Tensor) -> Summed:
-        return Summed(self.error * scale)
+        return Summed(self.error * scale.to(self.error.dtype))
 
     def update(self, parameter: Parameter, learning_rate: float) -> None:
         parameter.rule.update_sum(parameter, self.error, learning_rate)
