@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import Any
 
 from backhand.program.calls import Scalar, View, describe_place, map_nested
-from backhand.program.primitives import POSITION_FREE
+from backhand.program.primitives import OVERWRITING, POSITION_FREE
 from backhand.program.scalars import source
 
 ALIGNMENT = 64
@@ -73,12 +73,17 @@ class Operation:
 
     @cached_property
     def _reads(self) -> tuple[View, ...]:
-        skipped = 1 if self.how == "in place" and self.random else 0
+        skipped = 1 if self.overwrites else 0
         return tuple(views_in((self.operands[skipped:], self.keywords)))
 
     def touched(self) -> tuple[View, ...]:
         """The views that it reads or writes."""
         return (*self.reads(), *self.targets)
+
+    @property
+    def overwrites(self) -> bool:
+        """Whether it writes in place to its first operand and does not read what was there."""
+        return self.how == "in place" and self.name in OVERWRITING
 
     @property
     def is_position_free(self) -> bool:

@@ -99,6 +99,20 @@ def test_many_steps_and_predictions() -> None:
     )
 
 
+class DropoutInPlace(bh.Layer):
+    def forward(self, input, training):
+        return torch.dropout_(torch.sin(input), 0.0, True), torch.cos(input)
+
+    def propagate(self, error, slope, learning_rate):
+        return error * slope
+
+
+def test_what_a_random_call_in_place_reads() -> None:
+    made = network()
+    made.layers.insert(1, DropoutInPlace())
+    agree(made, bh.MSELoss())
+
+
 def test_a_compiler_that_fails_is_shown_and_replay_goes_on(monkeypatch) -> None:
     monkeypatch.setattr(choice, "_said", set())
     monkeypatch.setattr(torch, "compile", _failing)

@@ -82,7 +82,7 @@ class FlatLine:
             if operation.how == "copy":
                 return f"({word}).to({target.dtype}).expand({target.shape}).clone()"
             return f"torch.zeros({target.shape}, dtype={target.dtype}) + {word}"
-        if operation.how == "in place" and operation.random:
+        if operation.overwrites:
             rest = ", ".join(self._word(each) for each in operation.operands[1:])
             target = operation.target
             return f"torch.zeros({target.shape}, dtype={target.dtype}).{operation.name}({rest})"
