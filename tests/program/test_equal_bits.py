@@ -113,6 +113,36 @@ def test_inputs_that_are_not_contiguous() -> None:
     assert_equal_steps(small_network(), bh.MSELoss(), inputs, torch.randn(ROWS, 2), steps=20)
 
 
+class Turned(bh.Layer):
+    """The same values, laid out column by column."""
+
+    def __init__(self) -> None:
+        self.shift = bh.Parameter(torch.zeros(33))
+
+    def forward(self, input, training):
+        return input.t().contiguous().t(), None
+
+    def propagate(self, error, memory, learning_rate):
+        self.shift.learn(error.sum(0), learning_rate)
+        return error * self.shift.value + torch.softmax(error, 0)
+
+
+class SlicedLoss(bh.Loss):
+    """Σ prediction · target, whose error is a part of something wider."""
+
+    def forward(self, prediction, target):
+        return (prediction * target).sum()
+
+    def backward(self, prediction, target):
+        return torch.cat([prediction, target], 1)[:, prediction.shape[1] :]
+
+
+@pytest.mark.parametrize("loss", [bh.MSELoss(), SlicedLoss()], ids=["MSELoss", "SlicedLoss"])
+def test_outputs_and_errors_that_are_not_contiguous(loss) -> None:
+    network = bh.Sequential([bh.FullyConnected(5, 33), bh.Tanh(), Turned()])
+    assert_equal_steps(network, loss, torch.randn(80, 5), torch.randn(80, 33), 30, (37, 64))
+
+
 class TwoInputs(bh.Layer):
     def __init__(self) -> None:
         self.one = bh.FullyConnected(3, 2)

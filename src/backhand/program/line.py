@@ -15,7 +15,7 @@ from torch import Tensor
 
 from backhand.layer import Layer
 from backhand.learning.gates import Gate
-from backhand.learning.parameter import Parameter
+from backhand.learning.parameter import ALIGNMENT, Parameter
 from backhand.learning.settling import settling
 from backhand.losses import Loss
 from backhand.program.calls import Call, NotRecordable, Recording, View, map_nested
@@ -88,7 +88,7 @@ def record_training(
         recorder.phase = "backward"
         with settling(bookkeeping=True):
             error = loss.backward(prediction, targets)
-            network.propagate(error, memory, Live(RATE, recorder.payload))
+            network.propagate(_aligned(error), memory, Live(RATE, recorder.payload))
             recorder.phase = "update"
         learning = [each for each in parameters if each.updates is not before[each]]
         return {"loss": value}
@@ -104,6 +104,16 @@ def record_training(
         name: [each for each in counted if each in learning] for name, counted in counters.items()
     }
     return line
+
+
+def _aligned(error: Any) -> Any:
+    """The error as `Layer.backward` aligns it; what a step makes begins at aligned addresses."""
+    if isinstance(error, tuple):
+        return tuple(map(_aligned, error))
+    begin = int(error.storage_offset()) * error.element_size()
+    if begin % ALIGNMENT or not error.is_contiguous():
+        return error.clone(memory_format=torch.contiguous_format)
+    return error
 
 
 def _numbered(name: str, values: Sequence[Tensor]) -> list[str]:
