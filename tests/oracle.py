@@ -8,38 +8,62 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from backhand import Layer
 from backhand.learning.settling import reading
+from cases.case import flat, mapped
 
 
 def leaf(tensor: Tensor) -> Tensor:
     return tensor.detach().clone().requires_grad_(tensor.is_floating_point())
 
 
-def autograd_of_layer(layer: Layer, input: Tensor, error: Tensor, seed: int = 0):
+def autograd_of_layer(layer: Layer, input: Any, error: Any, seed: int = 0):
     """The input error and every parameter's gradient, by autograd."""
     twin = copy.deepcopy(layer)
     for parameter in twin.parameters().values():
         parameter.value = leaf(parameter.value)
-    given = leaf(input)
+    given = mapped(leaf, input)
     torch.manual_seed(seed)
     output, _ = twin.forward(given, True)
-    if output.requires_grad:
-        output.backward(error)
+    propagate(output, error)
     parameters = twin.parameters()
     gradients = {path: _grad(each.value) for path, each in parameters.items()}
-    return _grad(given), gradients
+    return mapped(_grad, given), gradients
 
 
-def _grad(tensor: Tensor) -> Tensor:
+def autograd_of_module(module: torch.nn.Module, input: Any, error: Any, seed: int = 0):
+    """The output, the input error and every parameter's gradient of a PyTorch module."""
+    given = mapped(leaf, input)
+    torch.manual_seed(seed)
+    output = module(*given) if isinstance(given, tuple) else module(given)
+    propagate(output, error)
+    gradients = {name: _grad(each) for name, each in module.named_parameters()}
+    return mapped(Tensor.detach, output), mapped(_grad, given), gradients
+
+
+def propagate(output: Any, error: Any) -> None:
+    """Let autograd go back from every output that has a history."""
+    pairs = [
+        (one, of_one)
+        for one, of_one in zip(flat(output), flat(error), strict=True)
+        if one.requires_grad
+    ]
+    if pairs:
+        torch.autograd.backward([one for one, _ in pairs], [of_one for _, of_one in pairs])
+
+
+def _grad(tensor: Tensor) -> Tensor | None:
+    if not tensor.is_floating_point():
+        return None
     return torch.zeros_like(tensor) if tensor.grad is None else tensor.grad
 
 
-def by_hand(layer: Layer, input: Tensor, error: Tensor, seed: int = 0):
+def by_hand(layer: Layer, input: Any, error: Any, seed: int = 0):
     """The same by the layer's own backward, learning nothing."""
     torch.manual_seed(seed)
     _, memory = layer.forward(input, True)
@@ -50,15 +74,15 @@ def by_hand(layer: Layer, input: Tensor, error: Tensor, seed: int = 0):
 
 def finite_differences(function: Callable[[], Tensor], values: Tensor, step: float = 1e-6):
     """dfunction/dvalues by central differences; `values` is edited in place and set back."""
-    flat = values.view(-1)
-    slopes = torch.zeros_like(flat)
-    for i in range(flat.numel()):
-        kept = float(flat[i])
-        flat[i] = kept + step
+    elements = values.view(-1)
+    slopes = torch.zeros_like(elements)
+    for i in range(elements.numel()):
+        kept = float(elements[i])
+        elements[i] = kept + step
         above = float(function())
-        flat[i] = kept - step
+        elements[i] = kept - step
         below = float(function())
-        flat[i] = kept
+        elements[i] = kept
         slopes[i] = (above - below) / (2 * step)
     return slopes.view(values.shape)
 
@@ -71,6 +95,14 @@ def close(one: Tensor, other: Tensor, tolerance: float = 1e-10) -> bool:
         return True
     scale = max(1.0, float(other.abs().max()))
     return float((one - other).abs().max()) <= tolerance * scale
+
+
+def all_close(one: Any, other: Any, tolerance: float) -> bool:
+    """Whether two values agree, tensor by tensor; None agrees with None alone."""
+    return all(
+        a is b if a is None or b is None else a.dtype is b.dtype and close(a, b, tolerance)
+        for a, b in zip(flat(one), flat(other), strict=True)
+    )
 
 
 def gradients_by_autograd(layer: Layer, loss, input: Tensor, target: Tensor) -> dict[str, Tensor]:

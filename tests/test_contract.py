@@ -1,8 +1,10 @@
-"""The contract that every layer and network keeps, one row a layer in tests/cases.py."""
+"""The contract that every layer and network keeps, one row a layer in tests/cases/."""
 
 from __future__ import annotations
 
 import copy
+import importlib
+import pkgutil
 
 import pytest
 import torch
@@ -11,119 +13,239 @@ from hypothesis import strategies as st
 
 import backhand as bh
 from backhand import layers, networks
-from cases import LAYERS
-from oracle import autograd_of_layer, by_hand, close, finite_differences
+from cases import LAYERS, every_layer
+from cases.case import (
+    copied,
+    differences,
+    everything,
+    flat,
+    mapped,
+    misaligned,
+    randn_like,
+    same,
+    snapshot,
+    strided,
+)
+from oracle import (
+    all_close,
+    autograd_of_layer,
+    autograd_of_module,
+    by_hand,
+    close,
+    finite_differences,
+)
 
-every_layer = pytest.mark.parametrize("name", LAYERS)
-shapes = st.lists(st.integers(0, 4), min_size=0, max_size=3)
+EXACT = {torch.float64: 1.0, torch.float32: 1e5}
+"""How many times as far from the oracle a layer may be that computes in this dtype alone."""
 
 
-def made(name: str, width: int = 3) -> bh.Layer:
-    torch.manual_seed(1)
-    layer = LAYERS[name](width).to(torch.float64)
-    for parameter in layer.parameters().values():
-        parameter.value.add_(torch.randn_like(parameter.value) * 0.1)
-    return layer
+def layer_classes() -> set[type[bh.Layer]]:
+    """Every layer that is defined in the rooms of the layers and networks."""
+    modules = [
+        importlib.import_module(f"{room.__name__}.{found.name}")
+        for room in (layers, networks)
+        for found in pkgutil.iter_modules(room.__path__)
+    ]
+    return {
+        each
+        for module in modules
+        for each in vars(module).values()
+        if isinstance(each, type) and issubclass(each, bh.Layer) and each is not bh.Layer
+    }
 
 
-def strided(tensor: torch.Tensor) -> torch.Tensor:
-    """The same values, not contiguous."""
-    wide = torch.empty(*tensor.shape[:-1], 2 * tensor.shape[-1], dtype=tensor.dtype)
-    wide[..., ::2] = tensor
-    return wide[..., ::2]
+def test_every_layer_has_a_row() -> None:
+    assert layer_classes() - {bh.networks.Branches} <= {type(case.layer()) for case in LAYERS}
 
 
-def test_every_public_layer_has_a_row() -> None:
-    public = {
-        name
-        for module in (layers, networks)
-        for name in module.__all__
-        if isinstance(getattr(module, name), type) and issubclass(getattr(module, name), bh.Layer)
-    } - {"Branches"}
-    assert public <= {name.split(",")[0].split(" ")[0] for name in LAYERS}
+def expected_input_error(case, input, by_autograd):
+    """What a backward must return: None for what has no derivative."""
+    return by_autograd if case.derivative else mapped(lambda tensor: None, input)
+
+
+def an_error(case, layer, batch: int):
+    """An error for the layer's output in training, and the input."""
+    input = case.given(batch)
+    return randn_like(layer.forward(input, True)[0]), input
 
 
 @every_layer
-@given(batch=shapes, width=st.integers(1, 4), contiguous=st.booleans(), seed=st.integers(0, 99))
-def test_agrees_with_autograd(name, batch, width, contiguous, seed) -> None:
-    layer = made(name, width)
-    torch.manual_seed(seed)
-    input = torch.randn(*batch, width, dtype=torch.float64)
-    error = torch.randn_like(layer.forward(input, False)[0])
-    if not contiguous:
-        input, error = strided(input), strided(error)
-    expected, expected_gradients = autograd_of_layer(layer, input, error, seed)
-    before = input.clone(), error.clone()
+@given(data=st.data(), spread=st.sampled_from([copied, strided, misaligned]))
+def test_agrees_with_autograd(case, data, spread) -> None:
+    case = data.draw(case.drawn)
+    batch, seed = data.draw(st.integers(case.smallest, 4)), data.draw(st.integers(0, 99))
+    layer = case.made(seed=seed)
+    error, input = map(spread, an_error(case, layer, batch))
+    by_autograd, expected_gradients = autograd_of_layer(layer, input, error, seed)
+    before = copied(input), copied(error)
     input_error, gradients = by_hand(layer, input, error, seed)
-    assert torch.equal(input, before[0])
-    assert torch.equal(error, before[1])
-    assert close(input_error, expected)
+    assert same(input, before[0])
+    assert same(error, before[1])
+    tolerance = case.tolerance * EXACT[case.dtype]
+    assert all_close(input_error, expected_input_error(case, input, by_autograd), tolerance)
     assert gradients.keys() == expected_gradients.keys()
     for path, gradient in gradients.items():
-        assert close(gradient, expected_gradients[path]), path
+        assert close(gradient, expected_gradients[path], tolerance), path
+
+
+@pytest.mark.parametrize("case", [case for case in LAYERS if case.twin], ids=str)
+@given(data=st.data(), training=st.booleans())
+def test_agrees_with_pytorchs_module(case, data, training) -> None:
+    case = data.draw(case.drawn)
+    batch, seed = data.draw(st.integers(case.smallest, 4)), data.draw(st.integers(0, 99))
+    layer = case.made(seed=seed)
+    error, input = an_error(case, layer, batch)
+    module = case.twin(layer).to(case.dtype).train(training)
+    ours = {case.twin_names.get(path, path): each for path, each in layer.parameters().items()}
+    theirs = dict(module.named_parameters())
+    assert ours.keys() == theirs.keys()
+    for name, parameter in ours.items():
+        theirs[name].data.copy_(parameter.value)
+    output, of_input, expected = autograd_of_module(module, input, error, seed)
+    torch.manual_seed(seed)
+    assert all_close(layer.forward(input, training)[0], output, case.tolerance)
+    if training:
+        input_error, gradients = by_hand(layer, input, error, seed)
+        assert all_close(input_error, of_input, case.tolerance)
+        for path, gradient in gradients.items():
+            name = case.twin_names.get(path, path)
+            assert close(gradient, expected[name], case.tolerance), path
 
 
 @every_layer
-def test_agrees_with_finite_differences(name) -> None:
-    layer = made(name)
-    input = torch.randn(4, 3, dtype=torch.float64)
-    direction = torch.randn_like(layer.forward(input, False)[0])
+def test_agrees_with_finite_differences(case) -> None:
+    layer = case.made()
+    direction, input = an_error(case, layer, 4)
+    step, tolerance = (1e-6, 1e-6) if case.dtype is torch.float64 else (1e-2, 2e-3)
 
     def value() -> torch.Tensor:
         torch.manual_seed(0)
-        return (layer.forward(input, True)[0] * direction).sum()
+        outputs = flat(layer.forward(input, True)[0])
+        weighed = zip(outputs, flat(direction), strict=True)
+        return sum((output * each).sum() for output, each in weighed)
 
     input_error, gradients = by_hand(layer, input, direction)
-    assert close(input_error, finite_differences(value, input), 1e-6)
+    if case.derivative:
+        for tensor, slope in zip(flat(input), flat(input_error), strict=True):
+            if tensor.is_floating_point():
+                assert close(slope, finite_differences(value, tensor, step), tolerance)
     for path, parameter in layer.parameters().items():
-        assert close(gradients[path], finite_differences(value, parameter.value), 1e-6), path
+        slopes = finite_differences(value, parameter.value, step)
+        assert close(gradients[path], slopes, tolerance), path
 
 
 @every_layer
-def test_learns_by_gradient_descent_from_the_old_weights(name) -> None:
-    layer = made(name)
-    input = torch.randn(4, 3, dtype=torch.float64)
-    torch.manual_seed(0)
-    error = torch.randn_like(layer(input))
-    expected, gradients = autograd_of_layer(layer, input, error)
+def test_learns_by_gradient_descent_from_the_old_weights(case) -> None:
+    layer = case.made()
+    error, input = an_error(case, layer, 4)
+    by_autograd, gradients = autograd_of_layer(layer, input, error)
     before = {path: each.value.clone() for path, each in layer.parameters().items()}
+    given = copied(input), copied(error)
     torch.manual_seed(0)
     layer(input)
-    assert close(layer.backward(error, 10.0), expected)  # a rate that would show new weights
+    input_error = layer.backward(error, 10.0)  # a rate that would show new weights
+    tolerance = case.tolerance * EXACT[case.dtype]
+    assert all_close(input_error, expected_input_error(case, input, by_autograd), tolerance)
     for path, parameter in layer.parameters().items():
-        assert close(parameter.value, before[path] - 10.0 * gradients[path]), path
+        expected = before[path] - 10.0 * gradients[path]
+        assert close(parameter.value, expected, tolerance), path
+    assert same(input, given[0])
+    assert same(error, given[1])
 
 
 @every_layer
-def test_forward_and_predict_change_nothing(name) -> None:
-    layer = made(name)
-    before = copy.deepcopy(layer)
-    input = torch.randn(4, 3, dtype=torch.float64)
+def test_reading_gradients_changes_nothing_that_lasts(case) -> None:
+    layer = case.made().learn_with(bh.Adam())
+    before = snapshot(layer)
+    error, input = an_error(case, layer, 4)
+    by_hand(layer, input, error)
+    after = everything(layer)
+    assert [name for name in before if not same(before[name], after[name])] == []
+
+
+@every_layer
+def test_forward_and_predict_change_nothing_and_leave_nothing_behind(case) -> None:
+    layer = case.made()
+    before = snapshot(layer)
+    attributes = [dict(vars(each)) for _, each in layer.layers_by_path()]
+    input = case.given(4)
+    given = copied(input)
     layer.forward(input, True)
-    layer.predict(input)
+    output = layer.predict(input)
+    assert same(input, given)
+    assert same(layer.predict(input), output)
     assert layer.last_input is None
     assert layer._awaiting_backward is None
-    for one, other in zip(layer.parameters().values(), before.parameters().values(), strict=True):
-        assert torch.equal(one.value, other.value)
-        assert one.updates == 0
+    after = everything(layer)
+    assert [name for name in before if not same(before[name], after[name])] == []
+    now = [vars(each) for _, each in layer.layers_by_path()]
+    for one, other in zip(attributes, now, strict=True):
+        assert one.keys() == other.keys()
+        assert all(one[name] is other[name] for name in one)
 
 
 @every_layer
-def test_keeps_its_last_input_and_wants_a_call_before_each_backward(name) -> None:
-    layer = made(name)
-    input = torch.randn(2, 3, dtype=torch.float64)
+def test_keeps_its_last_input_and_wants_a_call_before_each_backward(case) -> None:
+    layer = case.made()
+    input = case.given(max(2, case.smallest))
     with pytest.raises(RuntimeError, match="call the layer first"):
         layer.backward(input, 0.1)
     output = layer(input)
     assert layer.last_input is input
+    ones = mapped(torch.ones_like, output)
+    other = torch.float32 if flat(output)[0].dtype is torch.float64 else torch.float64
     with pytest.raises(bh.LayerError, match="expected an error of its output's shape"):
         layer.backward(torch.zeros(7, 7, dtype=torch.float64), 0.1)
-    with pytest.raises(bh.LayerError, match=r"output's dtype torch.float64, got torch.float32"):
-        layer.backward(torch.ones_like(output, dtype=torch.float32), 0.1)
-    layer.backward(torch.ones_like(output), 0.1)
+    with pytest.raises(bh.LayerError, match=r"its output's dtype .*got .*torch.float"):
+        layer.backward(mapped(lambda each: each.to(other), ones), 0.1)
+    layer.backward(ones, 0.1)
     assert layer.last_input is input
     with pytest.raises(RuntimeError, match="once for each call"):
-        layer.backward(torch.ones_like(output), 0.1)
+        layer.backward(ones, 0.1)
+
+
+@every_layer
+def test_float32_is_within_its_precision_of_float64(case) -> None:
+    if case.only is not None:
+        assert flat(case.made().predict(case.given(4)))[0].dtype is case.only
+        return
+    exact, layer = case.made(), case.made().to(torch.float32)
+    error, input = an_error(case, exact, 4)
+    single = mapped(torch.Tensor.float, error), mapped(_single, input)
+    assert all_close(_doubles(layer.predict(single[1])), exact.predict(input), 1e-5)
+    of_input, gradients = by_hand(layer, single[1], single[0])
+    expected_of_input, expected = by_hand(exact, input, error)
+    assert all_close(_doubles(of_input), expected_of_input, 1e-5)
+    for path, gradient in gradients.items():
+        assert gradient.dtype is torch.float32
+        assert close(gradient.double(), expected[path], 1e-5), path
+
+
+def _single(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+def _doubles(value):
+    return mapped(lambda tensor: None if tensor is None else tensor.double(), value)
+
+
+@every_layer
+def test_a_copy_made_after_a_call_trains_as_the_original(case) -> None:
+    layer = case.made().learn_with(bh.Adam())
+    error, input = an_error(case, layer, 4)
+    torch.manual_seed(0)
+    layer(input)
+    layer.backward(error, 0.1)
+    layer(input)
+    twin = copy.deepcopy(layer)
+    for each in (layer, twin):
+        each.backward(error, 0.1)
+        for step in range(3):
+            torch.manual_seed(step)
+            each(input)
+            each.backward(error, 0.1)
+    assert differences(layer, twin) == []
+    assert same(twin.predict(input), layer.predict(input))
 
 
 def test_after_a_call_that_failed_backward_has_nothing_to_go_back_through() -> None:

@@ -10,7 +10,8 @@ import torch
 import backhand as bh
 from backhand.learning.contributions import Product
 from backhand.program import Native
-from cases import gated_unit, rules, siamese, torch_optimizer, used_twice
+from cases import every_rule
+from cases.compositions import gated_unit, siamese, used_twice
 from oracle import close, gradients_by_autograd
 
 NETWORKS = {
@@ -30,17 +31,17 @@ GATES = {
 
 @pytest.mark.parametrize("gate", GATES)
 @pytest.mark.parametrize("network", NETWORKS)
-@pytest.mark.parametrize("rule", rules())
+@every_rule
 def test_equals_the_two_phase_textbook_result(rule, network, gate) -> None:
     make_gate, every, max_norm = GATES[gate]
-    ours = NETWORKS[network]().to(torch.float64).learn_with(rules()[rule])
+    ours = NETWORKS[network]().to(torch.float64).learn_with(rule.rule())
     twin = copy.deepcopy(ours)
     ours.gate_with(make_gate())
     loss = bh.MSELoss()
     leaves = {path: each.value for path, each in twin.parameters().items()}
     for value in leaves.values():
         value.requires_grad_()
-    optimizer = torch_optimizer(rules()[rule], list(leaves.values()), 0.1)
+    optimizer = rule.twin(list(leaves.values()), 0.1)
     for _ in range(4):
         optimizer.zero_grad()
         for _ in range(every):

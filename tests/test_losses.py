@@ -2,98 +2,122 @@
 
 from __future__ import annotations
 
+import importlib
+import pkgutil
+
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.nn import functional
 
 import backhand as bh
+from backhand import losses
 from backhand.losses import PoissonLoss, Weighted
-from oracle import close, finite_differences, leaf
+from backhand.values import rows_of
+from cases import LOSSES, every_loss
+from cases.case import copied, flat, mapped, same, strided
+from oracle import all_close, close, finite_differences, leaf
 
-ORACLES = {
-    "MSELoss": (bh.MSELoss(), functional.mse_loss, torch.randn),
-    "BinaryCrossEntropyLoss": (
-        bh.BinaryCrossEntropyLoss(),
-        functional.binary_cross_entropy_with_logits,
-        torch.rand,
-    ),
-    "CrossEntropyLoss": (
-        bh.CrossEntropyLoss(),
-        functional.cross_entropy,
-        lambda rows, classes, dtype: torch.randint(0, classes, (rows,)),
-    ),
-    "CrossEntropyLoss, smoothed": (
-        bh.CrossEntropyLoss(label_smoothing=0.1),
-        lambda z, t: functional.cross_entropy(z, t, label_smoothing=0.1),
-        lambda rows, classes, dtype: torch.randint(0, classes, (rows,)),
-    ),
-    "PoissonLoss": (
-        PoissonLoss(),
-        lambda z, t: (
-            functional.poisson_nll_loss(z, t, reduction="none") + torch.xlogy(t, t) - t
-        ).mean(),
-        lambda *shape, dtype: torch.randint(0, 4, shape).to(dtype),
-    ),
-}
-every_loss = pytest.mark.parametrize("name", ORACLES)
+every_weighted_loss = pytest.mark.parametrize("case", [x for x in LOSSES if x.rows], ids=str)
+double = torch.float64
+
+
+def loss_classes() -> set[type[bh.Loss]]:
+    """Every loss that is defined in the room of the losses."""
+    modules = [
+        importlib.import_module(f"{losses.__name__}.{found.name}")
+        for found in pkgutil.iter_modules(losses.__path__)
+    ]
+    return {
+        each
+        for module in modules
+        for each in vars(module).values()
+        if isinstance(each, type) and issubclass(each, bh.Loss) and each is not bh.Loss
+    }
+
+
+def test_every_loss_has_a_row() -> None:
+    assert loss_classes() - {Weighted} <= {type(case.loss()) for case in LOSSES}
 
 
 @every_loss
-@given(rows=st.integers(1, 6), outputs=st.integers(1, 5), scale=st.sampled_from([1.0, 30.0, 1e4]))
-def test_agrees_with_autograd(name, rows, outputs, scale) -> None:
-    loss, oracle, targets = ORACLES[name]
-    scale = 1.0 if name == "PoissonLoss" else scale  # e to the 30 is no rate
-    prediction = torch.randn(rows, outputs, dtype=torch.float64) * scale
-    target = targets(rows, outputs, dtype=torch.float64)
-    given_leaf = leaf(prediction)
-    value = oracle(given_leaf, target)
+@given(rows=st.integers(1, 6), outputs=st.integers(1, 5), data=st.data())
+def test_agrees_with_autograd(case, rows, outputs, data) -> None:
+    loss, scale = case.loss(), data.draw(st.sampled_from(case.scales))
+    prediction = mapped(lambda each: each * scale, case.prediction(rows, outputs, double))
+    target = case.target(rows, outputs, double)
+    given_leaf = mapped(leaf, prediction)
+    value = case.oracle(given_leaf, target)
     value.backward()
-    before = prediction.clone()
+    before = copied(prediction), copied(target)
     assert close(loss(prediction, target), value.detach())
     assert torch.equal(loss(prediction, target), loss.forward(prediction, target))
-    assert close(loss.backward(prediction, target), given_leaf.grad)
-    assert torch.equal(prediction, before)
+    error = loss.backward(prediction, target)
+    assert all_close(error, mapped(lambda each: each.grad, given_leaf), 1e-10)
+    assert same(prediction, before[0])
+    assert same(target, before[1])
 
 
 @every_loss
-def test_agrees_with_finite_differences(name) -> None:
-    loss, _, targets = ORACLES[name]
-    prediction = torch.randn(3, 4, dtype=torch.float64)
-    target = targets(3, 4, dtype=torch.float64)
-    slopes = finite_differences(lambda: loss(prediction, target), prediction)
-    assert close(loss.backward(prediction, target), slopes, 1e-6)
+def test_agrees_with_finite_differences(case) -> None:
+    loss = case.loss()
+    prediction, target = case.prediction(3, 4, double), case.target(3, 4, double)
+    for each, error in zip(flat(prediction), flat(loss.backward(prediction, target)), strict=True):
+        slopes = finite_differences(lambda: loss(prediction, target), each)
+        assert close(error, slopes, 1e-6)
 
 
 @every_loss
+@given(rows=st.integers(1, 6), outputs=st.integers(2, 5))
+def test_takes_what_is_not_contiguous(case, rows, outputs) -> None:
+    loss = case.loss()
+    prediction, target = case.prediction(rows, outputs, double), case.target(rows, outputs, double)
+    apart = strided(prediction), strided(target)
+    assert close(loss(*apart), loss(prediction, target))
+    assert all_close(loss.backward(*apart), loss.backward(prediction, target), 1e-10)
+
+
+@every_loss
+def test_float32_is_within_its_precision_of_float64(case) -> None:
+    loss = case.loss()
+    exact = case.prediction(5, 3, double), case.target(5, 3, double)
+    single = mapped(_single, exact)
+    assert close(loss(*single).double(), loss(*exact), 1e-5)
+    error = mapped(torch.Tensor.double, loss.backward(*single))
+    assert all_close(error, loss.backward(*exact), 1e-5)
+
+
+def _single(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor
+
+
+@every_weighted_loss
 @given(rows=st.integers(1, 6), outputs=st.integers(1, 5))
-def test_rows_are_the_losses_of_single_rows(name, rows, outputs) -> None:
-    loss, _, targets = ORACLES[name]
-    prediction = torch.randn(rows, outputs, dtype=torch.float64)
-    target = targets(rows, outputs, dtype=torch.float64)
-    alone = [loss(prediction[i : i + 1], target[i : i + 1]) for i in range(rows)]
+def test_rows_are_the_losses_of_single_rows(case, rows, outputs) -> None:
+    loss = case.loss()
+    prediction, target = case.prediction(rows, outputs, double), case.target(rows, outputs, double)
+    alone = [loss(rows_of(prediction, [i]), rows_of(target, [i])) for i in range(rows)]
     assert close(loss.rows(prediction, target), torch.stack(alone))
 
 
-@every_loss
+@every_weighted_loss
 @given(rows=st.integers(1, 6), outputs=st.integers(1, 5))
-def test_weighted_agrees_with_autograd(name, rows, outputs) -> None:
-    loss, oracle, targets = ORACLES[name]
-    prediction = torch.randn(rows, outputs, dtype=torch.float64)
-    target = targets(rows, outputs, dtype=torch.float64)
-    weights = torch.rand(rows, dtype=torch.float64) * 3
+def test_weighted_agrees_with_autograd(case, rows, outputs) -> None:
+    prediction, target = case.prediction(rows, outputs, double), case.target(rows, outputs, double)
+    weights = torch.rand(rows, dtype=double) * 3
     weights[0] = 0
-    given_leaf = leaf(prediction)
-    single = [oracle(given_leaf[i : i + 1], target[i : i + 1]) for i in range(rows)]
+    given_leaf = mapped(leaf, prediction)
+    single = [case.oracle(rows_of(given_leaf, [i]), rows_of(target, [i])) for i in range(rows)]
     value = (torch.stack(single) * weights).mean()
     value.backward()
-    weighted = Weighted(loss)
+    weighted = Weighted(case.loss())
     assert close(weighted(prediction, (target, weights)), value.detach())
-    assert close(weighted.backward(prediction, (target, weights)), given_leaf.grad)
+    error = weighted.backward(prediction, (target, weights))
+    assert all_close(error, mapped(lambda each: each.grad, given_leaf), 1e-10)
     assert close(weighted.rows(prediction, (target, weights)).mean(), value.detach())
-    slopes = finite_differences(lambda: weighted(prediction, (target, weights)), prediction)
-    assert close(weighted.backward(prediction, (target, weights)), slopes, 1e-6)
+    for each, part in zip(flat(prediction), flat(error), strict=True):
+        slopes = finite_differences(lambda: weighted(prediction, (target, weights)), each)
+        assert close(part, slopes, 1e-6)
 
 
 def test_a_weight_of_two_is_the_row_twice() -> None:

@@ -8,7 +8,7 @@ from torch.overrides import TorchFunctionMode
 
 import backhand as bh
 from backhand.learning.contributions import Product, Summed, Whole
-from cases import rules, torch_optimizer
+from cases import every_rule
 from oracle import close
 
 FORMS = {
@@ -19,15 +19,14 @@ FORMS = {
 
 
 @pytest.mark.parametrize("form", FORMS)
-@pytest.mark.parametrize("name", rules())
-def test_follows_torch_optim_over_50_steps(name, form) -> None:
-    rule = rules()[name]
+@every_rule
+def test_follows_torch_optim_over_50_steps(rule, form) -> None:
     shape = (4,) if form == "sum" else (4, 3)
     value = torch.randn(shape, dtype=torch.float64)
     parameter = bh.Parameter(value.clone())
-    parameter.learn_with(rule)
+    parameter.learn_with(rule.rule())
     twin = value.clone().requires_grad_()
-    optimizer = torch_optimizer(rule, [twin], 0.1)
+    optimizer = rule.twin([twin], 0.1)
     for step in range(50):
         rows = step % 3 + 1
         left = torch.randn(4, rows, dtype=torch.float64)
@@ -35,7 +34,7 @@ def test_follows_torch_optim_over_50_steps(name, form) -> None:
         rate = 0.1 / (1 + step)
         contribution = FORMS[form](left, right)
         parameter.update(contribution, rate)
-        optimizer.param_groups[0]["lr"] = rate * getattr(rule, "factor", 1.0)
+        rule.set_rate(optimizer, rate)
         twin.grad = contribution.gradient()
         optimizer.step()
     assert close(parameter.value, twin.detach())

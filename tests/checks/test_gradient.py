@@ -8,19 +8,19 @@ import torch
 import backhand as bh
 from backhand import GradientMismatch, gradient_check
 from cases import LAYERS
+from cases.case import everything, same, snapshot
 
 
-@pytest.mark.parametrize("name", LAYERS)
-def test_passes_every_layer(name) -> None:
-    layer = LAYERS[name](3)
-    before = [each.value.clone() for each in layer.parameters().values()]
-    input = torch.randn(4, 3)
+@pytest.mark.parametrize("case", [case for case in LAYERS if case.derivative], ids=str)
+def test_passes_every_layer(case) -> None:
+    layer = case.made(torch.float32)
+    before = snapshot(layer)
+    input = case.given(4, torch.float32)
     generator = torch.random.get_rng_state()
     found = gradient_check(layer, input)
     assert found.compared >= 12
     assert torch.equal(generator, torch.random.get_rng_state())
-    after = [each.value for each in layer.parameters().values()]
-    assert all(torch.equal(a, b) for a, b in zip(before, after, strict=True))
+    assert same(tuple(before.values()), tuple(everything(layer).values()))
 
 
 def test_passes_losses_and_networks_with_losses() -> None:

@@ -9,7 +9,10 @@ import torch
 
 import backhand as bh
 from backhand.data import disc
-from cases import LAYERS, rules
+from backhand.losses import Weighted
+from backhand.values import rows_of
+from cases import LOSSES, every_layer, every_loss, every_rule
+from cases.case import differences, misaligned, randn_like, same
 
 ROWS = 64
 GATES = {
@@ -18,11 +21,6 @@ GATES = {
     "accumulate": lambda: bh.Accumulation(every=3),
     "accumulate and clip": lambda: bh.Accumulation(every=2, max_norm=0.05),
 }
-
-
-def misaligned(rows: int, columns: int) -> torch.Tensor:
-    """Data that begins four bytes past an aligned address."""
-    return torch.randn(rows * columns + 1)[1:].view(rows, columns)
 
 
 def plain_step(network, loss, input, target, rate):
@@ -40,32 +38,24 @@ def assert_equal_steps(network, loss, inputs, targets, steps=100, sizes=(8, 5)) 
         rows = slice(i % 7, i % 7 + sizes[i % len(sizes)])
         rate = 0.05 + 0.01 * (i % 9)
         torch.manual_seed(i)
-        value = step(inputs[rows], targets[rows], rate)
+        input, target = rows_of(inputs, rows), rows_of(targets, rows)
+        value = step(input, target, rate)
         torch.manual_seed(i)
-        assert torch.equal(value, plain_step(twin, loss, inputs[rows], targets[rows], rate))
-    assert_same(network, twin)
+        assert torch.equal(value, plain_step(twin, loss, input, target, rate))
+    assert differences(network, twin) == []
     prediction = bh.Prediction(network, bh.Replay())
     for size in sizes:
-        assert torch.equal(prediction(inputs[:size]), twin.predict(inputs[:size]))
+        input = rows_of(inputs, slice(size))
+        assert same(prediction(input), twin.predict(input))
     return step
 
 
-def assert_same(network, twin) -> None:
-    for (path, one), other in zip(
-        network.parameters().items(), twin.parameters().values(), strict=True
-    ):
-        assert torch.equal(one.value, other.value), path
-        assert one.updates == other.updates
-        for name, state in one.state.items():
-            assert torch.equal(state, other.state[name]), (path, name)
-
-
-@pytest.mark.parametrize("name", LAYERS)
-def test_every_layer(name) -> None:
-    layer = LAYERS[name](3)
-    outputs = layer.predict(torch.zeros(1, 3)).shape[1]
-    network = bh.Sequential([bh.FullyConnected(3, 3), layer, bh.FullyConnected(outputs, 2)])
-    assert_equal_steps(network, bh.MSELoss(), misaligned(ROWS, 3), torch.randn(ROWS, 2))
+@every_layer
+def test_every_layer(case) -> None:
+    network = case.in_network(torch.float32)
+    inputs = misaligned(case.given(ROWS, torch.float32))
+    targets = randn_like(network.predict(inputs))
+    assert_equal_steps(network, bh.MSELoss(), inputs, targets)
 
 
 def small_network() -> bh.Sequential:
@@ -81,24 +71,24 @@ def small_network() -> bh.Sequential:
 
 
 @pytest.mark.parametrize("gate", GATES)
-@pytest.mark.parametrize("rule", rules())
+@every_rule
 def test_every_rule_and_gate(rule, gate) -> None:
-    network = small_network().learn_with(rules()[rule]).gate_with(GATES[gate]())
-    assert_equal_steps(network, bh.MSELoss(), misaligned(ROWS, 3), torch.randn(ROWS, 2), steps=30)
+    network = small_network().learn_with(rule.rule()).gate_with(GATES[gate]())
+    inputs = misaligned(torch.randn(ROWS, 3))
+    assert_equal_steps(network, bh.MSELoss(), inputs, torch.randn(ROWS, 2), steps=30)
 
 
-@pytest.mark.parametrize(
-    ("loss", "target"),
-    [
-        (bh.MSELoss(), torch.rand(ROWS, 2)),
-        (bh.BinaryCrossEntropyLoss(), torch.rand(ROWS, 2)),
-        (bh.CrossEntropyLoss(), torch.arange(ROWS) % 2),
-        (bh.CrossEntropyLoss(label_smoothing=0.1), torch.arange(ROWS) % 2),
-    ],
-    ids=repr,
-)
-def test_every_loss(loss, target) -> None:
-    assert_equal_steps(small_network(), loss, misaligned(ROWS, 3), target)
+@every_loss
+def test_every_loss(case) -> None:
+    target, inputs = case.target(ROWS, 2, torch.float32), misaligned(torch.randn(ROWS, 3))
+    assert_equal_steps(small_network(), case.loss(), inputs, target)
+
+
+@pytest.mark.parametrize("case", [case for case in LOSSES if case.rows], ids=str)
+def test_every_loss_weighted(case) -> None:
+    target, inputs = case.target(ROWS, 2, torch.float32), misaligned(torch.randn(ROWS, 3))
+    weighted = Weighted(case.loss())
+    assert_equal_steps(small_network(), weighted, inputs, (target, torch.rand(ROWS)), steps=30)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -169,7 +159,7 @@ def test_a_tuple_of_inputs() -> None:
         input, target = (torch.randn(5, 3), torch.randn(5, 4)), torch.randn(5, 2)
         value = step(input, target, 0.1)
         assert torch.equal(value, plain_step(twin, bh.MSELoss(), input, target, 0.1))
-    assert_same(network, twin)
+    assert differences(network, twin) == []
 
 
 @pytest.mark.parametrize("gate", GATES)
@@ -189,7 +179,7 @@ def test_run_is_the_same_as_calls(gate) -> None:
         for rows, rate in zip(order.split(5), rates, strict=True)
     ]
     assert torch.equal(losses, torch.stack(expected))
-    assert_same(network, twin)
+    assert differences(network, twin) == []
 
 
 def test_fit_records_and_gives_the_same_bits_as_plain_steps() -> None:
@@ -206,7 +196,7 @@ def test_fit_records_and_gives_the_same_bits_as_plain_steps() -> None:
         )
         for network, record in zip(networks, (True, False), strict=True)
     ]
-    assert_same(*networks)
+    assert differences(*networks) == []
     assert histories[0].column("loss") == histories[1].column("loss")
 
 

@@ -8,6 +8,7 @@ import torch
 
 import backhand as bh
 from backhand.program.engines.native import Native
+from backhand.values import row_count, rows_of
 
 ROWS = 64
 
@@ -15,15 +16,15 @@ ROWS = 64
 def train_both(network, loss, inputs, targets, steps=1000, size=8, rate=0.05):
     """The network after native steps, its twin after plain ones, and both their losses."""
     twin = copy.deepcopy(network)
-    order = torch.cat([torch.randperm(len(inputs)) for _ in range(steps * size // ROWS + 1)])
+    order = torch.cat([torch.randperm(row_count(inputs)) for _ in range(steps * size // ROWS + 1)])
     order = order[: steps * size]
     rates = [rate / (1 + 0.001 * i) for i in range(steps)]
     losses = bh.TrainingStep(network, loss, Native()).run(inputs, targets, order, rates, size)
     expected = []
     for rows, each in zip(order.split(size), rates, strict=True):
-        prediction = twin(inputs[rows])
-        expected.append(loss(prediction, targets[rows]))
-        twin.backward(loss.backward(prediction, targets[rows]), each)
+        prediction, target = twin(rows_of(inputs, rows)), rows_of(targets, rows)
+        expected.append(loss(prediction, target))
+        twin.backward(loss.backward(prediction, target), each)
     return network, twin, losses, torch.stack(expected)
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import subprocess
 from itertools import pairwise
 
-import pytest
 import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
@@ -17,7 +16,7 @@ import backhand as bh
 from backhand.program.engines.native.compile import vector_bytes
 from backhand.program.engines.native.emit import write_c
 from backhand.program.engines.replay import Replay
-from cases import LAYERS, rules
+from cases import RULES, every_native_layer
 
 COMMAND = [
     "gcc", "-std=gnu11", "-O0", "-g", "-march=native", "-fno-strict-aliasing", "-w",
@@ -91,13 +90,12 @@ def run_sanitized(plan, folder) -> None:
     assert done.returncode == 0, done.stderr[:3000]
 
 
-def plan_of(network, loss, width: int, rows: int, outputs: int, dtype):
+def plan_of(network, loss, input):
     step = bh.TrainingStep(network, loss, Replay())
-    classes = isinstance(loss, bh.CrossEntropyLoss)
-    target = torch.zeros(rows, outputs, dtype=dtype)
-    if classes:
-        target = torch.zeros(rows, dtype=torch.int64)
-    return step.record(torch.ones(rows, width, dtype=dtype), target).latest.plan
+    target = torch.zeros_like(network.predict(input))
+    if isinstance(loss, bh.CrossEntropyLoss):
+        target = target[..., 0].long()
+    return step.record(input, target).latest.plan
 
 
 @settings(
@@ -108,7 +106,7 @@ def plan_of(network, loss, width: int, rows: int, outputs: int, dtype):
 @given(
     widths=st.lists(st.integers(1, 40), min_size=2, max_size=3),
     rows=st.integers(1, 20),
-    rule=st.sampled_from(sorted(rules())),
+    rule=st.sampled_from(RULES),
     loss=st.sampled_from([bh.MSELoss(), bh.BinaryCrossEntropyLoss(), bh.CrossEntropyLoss()]),
     activation=st.sampled_from([bh.ReLU, bh.Tanh, bh.Sigmoid, bh.Dropout]),
     dtype=st.sampled_from([torch.float32, torch.float64]),
@@ -117,15 +115,11 @@ def test_drawn_shapes(widths, rows, rule, loss, activation, dtype, tmp_path) -> 
     layers = []
     for inputs, outputs in pairwise(widths):
         layers += [bh.FullyConnected(inputs, outputs), activation()]
-    network = bh.Sequential(layers).to(dtype).learn_with(rules()[rule])
-    run_sanitized(plan_of(network, loss, widths[0], rows, widths[-1], dtype), tmp_path)
+    network = bh.Sequential(layers).to(dtype).learn_with(rule.rule())
+    run_sanitized(plan_of(network, loss, torch.ones(rows, widths[0], dtype=dtype)), tmp_path)
 
 
-@pytest.mark.parametrize("name", LAYERS)
-def test_every_layer(name, tmp_path) -> None:
-    layer = LAYERS[name](3)
-    outputs = layer.predict(torch.zeros(1, 3)).shape[1]
-    network = bh.Sequential([bh.FullyConnected(3, 3), layer, bh.FullyConnected(outputs, 2)])
-    network.gate_with(bh.Gate(max_norm=0.1))
-    plan = plan_of(network, bh.CrossEntropyLoss(), 3, 5, 2, torch.float32)
-    run_sanitized(plan, tmp_path)
+@every_native_layer
+def test_every_layer(case, tmp_path) -> None:
+    network = case.in_network(torch.float32).gate_with(bh.Gate(max_norm=0.1))
+    run_sanitized(plan_of(network, bh.CrossEntropyLoss(), case.given(5, torch.float32)), tmp_path)

@@ -1,0 +1,41 @@
+"""What the tests go through: every layer, loss and rule, a row each, in the files beside this.
+
+A new layer, loss or rule is one row in one of them, or in a new file, which is then gathered
+here; case.py says what a row may hold.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from cases import activations, compositions, linear, losses, rules, statistics
+from cases.case import Case
+from cases.losses import LossCase
+from cases.rules import RuleCase
+
+LAYERS: list[Case] = [
+    *linear.CASES,
+    *activations.CASES,
+    *statistics.CASES,
+    *compositions.CASES,
+]
+LOSSES: list[LossCase] = [*losses.CASES]
+RULES: list[RuleCase] = [*rules.CASES]
+
+every_layer = pytest.mark.parametrize("case", LAYERS, ids=str)
+every_native_layer = pytest.mark.parametrize("case", [x for x in LAYERS if x.native], ids=str)
+every_loss = pytest.mark.parametrize("case", LOSSES, ids=str)
+every_rule = pytest.mark.parametrize("rule", RULES, ids=str)
+
+__all__ = [
+    "LAYERS",
+    "LOSSES",
+    "RULES",
+    "Case",
+    "LossCase",
+    "RuleCase",
+    "every_layer",
+    "every_loss",
+    "every_native_layer",
+    "every_rule",
+]
