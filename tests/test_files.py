@@ -115,15 +115,16 @@ def test_ctrl_c_just_after_the_replacement_is_ctrl_c(tmp_path, monkeypatch) -> N
     assert [each.read_text() for each in tmp_path.iterdir()] == ["new"]
 
 
-def test_the_permissions_of_an_old_file_are_kept(tmp_path) -> None:
+@pytest.mark.parametrize("mode", [0o600, 0o440, 0o755])
+def test_the_permissions_of_an_old_file_are_kept(mode, tmp_path) -> None:
     path = tmp_path / "secret"
     path.write_text("old")
-    path.chmod(0o600)
+    path.chmod(mode)
     with written_whole(path) as file:
         (beside,) = set(tmp_path.iterdir()) - {path}
         assert stat.S_IMODE(beside.stat().st_mode) == 0o600
         file.write("new")
-    assert (stat.S_IMODE(path.stat().st_mode), path.read_text()) == (0o600, "new")
+    assert (stat.S_IMODE(path.stat().st_mode), path.read_text()) == (mode, "new")
 
 
 def test_a_symbolic_link_stays_one(tmp_path) -> None:

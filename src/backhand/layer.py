@@ -145,11 +145,17 @@ class Layer:
         return found
 
     def layers_by_path(self) -> Iterator[tuple[str, Layer]]:
-        """This layer (path "") and all inside, parents first; a layer used twice comes twice."""
-        yield "", self
-        for name, child in self.children().items():
-            for path, layer in child.layers_by_path():
-                yield f"{name}.{path}" if path else name, layer
+        """This layer (path "") and all inside, parents first, each once, by its first path."""
+        seen: set[Layer] = set()
+        waiting: list[tuple[str, Layer]] = [("", self)]
+        while waiting:
+            path, layer = waiting.pop()
+            if layer in seen:  # and so all inside it: paths double at every level
+                continue
+            seen.add(layer)
+            yield path, layer
+            inside = reversed(layer.children().items())
+            waiting += [(f"{path}.{name}" if path else name, child) for name, child in inside]
 
     def own_parameters(self) -> dict[str, Parameter]:
         """The parameters directly in this layer, by attribute name."""

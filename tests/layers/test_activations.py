@@ -207,7 +207,11 @@ def test_bfloat16_within_its_precision(name) -> None:
         (lambda: ELU(math.inf), ValueError, "finite alpha, got inf"),
         (lambda: Softplus(0.0), ValueError, "beta above 0, got 0.0"),
         (lambda: Softplus(threshold=math.nan), ValueError, "threshold, got nan"),
-        (lambda: PReLU(0), ValueError, "at least 1 parameter, got 0"),
+        (
+            lambda: PReLU(0),
+            ValueError,
+            "num_parameters of 1 or more, got 0",
+        ),
         (lambda: PReLU(init=math.inf), ValueError, "finite init"),
         (lambda: GELU("erf"), ValueError, '"none" or "tanh", got \'erf\''),
         (lambda: Softmax(0.5), TypeError, "axis number as dim, got 0.5"),

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backhand.arguments import finite, real, whole
 from backhand.layer import Layer, LayerError
 from backhand.learning.parameter import Parameter
 
@@ -27,9 +26,7 @@ class LeakyReLU(Layer):
     """
 
     def __init__(self, negative_slope: float = 0.01) -> None:
-        if not math.isfinite(negative_slope):
-            raise ValueError(f"LeakyReLU: expected a finite negative_slope, got {negative_slope}")
-        self.negative_slope = negative_slope
+        self.negative_slope = finite("LeakyReLU", "negative_slope", negative_slope)
 
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool
@@ -62,9 +59,7 @@ class ELU(Layer):
     """
 
     def __init__(self, alpha: float = 1.0) -> None:
-        if not math.isfinite(alpha):
-            raise ValueError(f"ELU: expected a finite alpha, got {alpha}")
-        self.alpha = alpha
+        self.alpha = finite("ELU", "alpha", alpha)
 
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool
@@ -99,12 +94,10 @@ class Softplus(Layer):
     """
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
-        if not 0 < beta < math.inf:
+        self.beta = finite("Softplus", "beta", beta)
+        if self.beta <= 0:
             raise ValueError(f"Softplus: expected a finite beta above 0, got {beta}")
-        if math.isnan(threshold):
-            raise ValueError(f"Softplus: expected a number as threshold, got {threshold}")
-        self.beta = beta
-        self.threshold = threshold
+        self.threshold = real("Softplus", "threshold", threshold)
 
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool
@@ -143,13 +136,9 @@ class PReLU(Layer):
     """
 
     def __init__(self, num_parameters: int = 1, init: float = 0.25) -> None:
-        if num_parameters < 1:
-            raise ValueError(f"PReLU: expected at least 1 parameter, got {num_parameters}")
-        if not math.isfinite(init):
-            raise ValueError(f"PReLU: expected a finite init, got {init}")
-        self.num_parameters = num_parameters
-        self.init = init
-        self.weight = Parameter(torch.full((num_parameters,), float(init)))
+        self.num_parameters = whole("PReLU", "num_parameters", num_parameters)
+        self.init = finite("PReLU", "init", init)
+        self.weight = Parameter(torch.full((self.num_parameters,), self.init))
 
     def _slopes(self, dimensions: int) -> Tensor:
         """The weight, to go with the channels of an input of so many axes."""

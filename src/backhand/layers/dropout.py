@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backhand.arguments import finite
 from backhand.layer import Layer
 
 
@@ -19,13 +20,14 @@ class Dropout(Layer):
         rate: the share set to 0, in [0, 1); default 0.5.
 
     Raises:
+        TypeError: the rate is no number.
         ValueError: the rate is outside [0, 1).
     """
 
     def __init__(self, rate: float = 0.5) -> None:
-        if not 0 <= rate < 1:
+        self.rate = finite("Dropout", "rate", rate)
+        if not 0 <= self.rate < 1:
             raise ValueError(f"Dropout: expected a rate in [0, 1), got {rate}")
-        self.rate = rate
 
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool

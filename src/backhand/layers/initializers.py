@@ -12,6 +12,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backhand.arguments import finite
+
 
 class Initializer:
     """What every initializer keeps: called with (outputs, inputs), it returns a weight."""
@@ -30,7 +32,21 @@ def _normal(outputs: int, inputs: int, deviation: float) -> Tensor:
 
 
 @dataclass(frozen=True)
-class XavierUniform(Initializer):
+class _Scaled(Initializer):
+    """One whose deviation is a multiple of `gain`.
+
+    Raises:
+        TypeError, ValueError: the gain is no finite number.
+    """
+
+    gain: float
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "gain", finite(type(self).__name__, "gain", self.gain))
+
+
+@dataclass(frozen=True)
+class XavierUniform(_Scaled):
     """Uniform with variance gain² · 2 / (inputs + outputs).
 
     Glorot & Bengio, "Understanding the difficulty of training deep feedforward neural
@@ -44,7 +60,7 @@ class XavierUniform(Initializer):
 
 
 @dataclass(frozen=True)
-class XavierNormal(Initializer):
+class XavierNormal(_Scaled):
     """Normal with variance gain² · 2 / (inputs + outputs); see XavierUniform. Default gain 1."""
 
     gain: float = 1.0
@@ -54,7 +70,7 @@ class XavierNormal(Initializer):
 
 
 @dataclass(frozen=True)
-class KaimingUniform(Initializer):
+class KaimingUniform(_Scaled):
     """Uniform with variance gain² / inputs; the default gain √2 is ReLU's.
 
     He et al., "Delving Deep into Rectifiers" (2015), eq. 10.
@@ -67,7 +83,7 @@ class KaimingUniform(Initializer):
 
 
 @dataclass(frozen=True)
-class KaimingNormal(Initializer):
+class KaimingNormal(_Scaled):
     """Normal with variance gain² / inputs; see KaimingUniform. The default gain √2 is ReLU's."""
 
     gain: float = math.sqrt(2.0)

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backhand.arguments import instance, truth, whole
 from backhand.layer import Layer
 from backhand.layers.initializers import Initializer, XavierUniform
 from backhand.learning.parameter import Parameter
@@ -25,6 +26,7 @@ class FullyConnected(Layer):
         initializer: makes the weight; default Xavier uniform (Glorot & Bengio 2010, eq. 16).
 
     Raises:
+        TypeError: an argument is of another type.
         ValueError: inputs or outputs less than 1.
         LayerError: (at a call) the input's last axis is not `inputs`, or its dtype another.
     """
@@ -36,15 +38,12 @@ class FullyConnected(Layer):
         bias: bool = True,
         initializer: Initializer = XavierUniform(),
     ) -> None:
-        if inputs < 1 or outputs < 1:
-            raise ValueError(
-                f"FullyConnected: expected at least 1 input and 1 output, got {inputs}, {outputs}"
-            )
-        self.inputs = inputs
-        self.outputs = outputs
-        self.initializer = initializer
-        self.weight = Parameter(initializer(outputs, inputs))
-        self.bias = Parameter(torch.zeros(outputs)) if bias else None
+        self.inputs = whole("FullyConnected", "inputs", inputs)
+        self.outputs = whole("FullyConnected", "outputs", outputs)
+        has_bias = truth("FullyConnected", "bias", bias)
+        self.initializer = instance("FullyConnected", "initializer", initializer, Initializer)
+        self.weight = Parameter(self.initializer(self.outputs, self.inputs))
+        self.bias = Parameter(torch.zeros(self.outputs)) if has_bias else None
 
     def settings(self) -> dict[str, object]:
         return super().settings() | {"bias": self.bias is not None}

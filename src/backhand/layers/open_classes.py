@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backhand.arguments import whole
 from backhand.layer import Layer
 from backhand.learning.buffer import Buffer
 
@@ -21,11 +22,15 @@ class OpenClasses(Layer):
 
     Args:
         classes: how many there is room for; none is open at first.
+
+    Raises:
+        TypeError: classes is no whole number.
+        ValueError: classes less than 1.
     """
 
     def __init__(self, classes: int) -> None:
-        self.classes = classes
-        self.shut = Buffer(torch.full((classes,), SHUT))
+        self.classes = whole("OpenClasses", "classes", classes)
+        self.shut = Buffer(torch.full((self.classes,), SHUT))
 
     def open(self, count: int) -> None:
         """Let the first `count` classes take part."""

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from backhand.arguments import whole
 from backhand.layer import Layer
 from backhand.learning.buffer import Buffer
 
@@ -31,13 +32,16 @@ class Standardized(Layer):
         features: how many there are.
 
     Raises:
+        TypeError: features is no whole number.
+        ValueError: features less than 1.
         LayerError: (at a call) the input's last axis is not `features`, or its dtype another.
     """
 
     def __init__(self, features: int) -> None:
-        self.features = features
+        self.features = whole("Standardized", "features", features)
         self.count, self.mean, self.squares = (
-            Buffer(torch.zeros(features, dtype=torch.float64), keeps_dtype=True) for _ in range(3)
+            Buffer(torch.zeros(self.features, dtype=torch.float64), keeps_dtype=True)
+            for _ in range(3)
         )
 
     def forward(

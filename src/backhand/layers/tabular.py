@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backhand.arguments import truth, whole
 from backhand.layer import Layer
 from backhand.learning.parameter import Parameter
 
@@ -26,15 +27,14 @@ class Scale(Layer):
         features: how many; at least 1.
 
     Raises:
+        TypeError: features is no whole number.
         ValueError: features less than 1.
         LayerError: (at a call) the input's last axis is not `features`, or its dtype another.
     """
 
     def __init__(self, features: int) -> None:
-        if features < 1:
-            raise ValueError(f"Scale: expected at least 1 feature, got {features}")
-        self.features = features
-        self.scale = Parameter(torch.ones(features))
+        self.features = whole("Scale", "features", features)
+        self.scale = Parameter(torch.ones(self.features))
 
     def forward(
         self, input: Float[Tensor, "*batch features"], training: bool
@@ -69,22 +69,18 @@ class NeuralTangentLinear(Layer):
             a normal distribution of variance 1.
 
     Raises:
+        TypeError: an argument is of another type.
         ValueError: inputs or outputs less than 1.
         LayerError: (at a call) the input's last axis is not `inputs`, or its dtype another.
     """
 
     def __init__(self, inputs: int, outputs: int, zero: bool = False) -> None:
-        if inputs < 1 or outputs < 1:
-            raise ValueError(
-                "NeuralTangentLinear: expected at least 1 input and 1 output, "
-                f"got {inputs}, {outputs}"
-            )
-        self.inputs = inputs
-        self.outputs = outputs
-        self.zero = zero
-        draw = torch.zeros if zero else torch.randn
-        self.weight = Parameter(draw(outputs, inputs))
-        self.bias = Parameter(draw(outputs))
+        self.inputs = whole("NeuralTangentLinear", "inputs", inputs)
+        self.outputs = whole("NeuralTangentLinear", "outputs", outputs)
+        self.zero = truth("NeuralTangentLinear", "zero", zero)
+        draw = torch.zeros if self.zero else torch.randn
+        self.weight = Parameter(draw(self.outputs, self.inputs))
+        self.bias = Parameter(draw(self.outputs))
 
     def forward(
         self, input: Float[Tensor, "*batch inputs"], training: bool

@@ -14,8 +14,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backhand.arguments import instance
 from backhand.layer import Layer, LayerError, placed
-from backhand.networks.sharing import share_repeated
+from backhand.networks.sharing import layers_in, share_repeated
 
 
 class Branches(Layer):
@@ -30,7 +31,7 @@ class Branches(Layer):
     """
 
     def __init__(self, branches: Iterable[Layer]) -> None:
-        self.branches = list(branches)
+        self.branches = layers_in(type(self).__name__, branches)
         if not self.branches:
             raise ValueError(f"{type(self).__name__} expected at least one branch, got none")
         share_repeated(self)
@@ -192,11 +193,12 @@ class Residual(Layer):
     He et al., "Deep Residual Learning for Image Recognition" (2016), eq. 1.
 
     Raises:
+        TypeError: the branch is no Layer.
         LayerError: (at a call) the branch changes the shape.
     """
 
     def __init__(self, branch: Layer) -> None:
-        self.branch = branch
+        self.branch = instance("Residual", "branch", branch, Layer)
         share_repeated(self)
 
     def forward(

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor
 
+from backhand.arguments import instance
 from backhand.layer import Layer
 from backhand.layers.standardized import Standardized
 
@@ -28,11 +29,14 @@ class Reconstruction(Layer):
     Args:
         standardized: the input's standardisation.
         coder: from (batch, features) to (batch, features).
+
+    Raises:
+        TypeError: one of them is no such layer.
     """
 
     def __init__(self, standardized: Standardized, coder: Layer) -> None:
-        self.standardized = standardized
-        self.coder = coder
+        self.standardized = instance("Reconstruction", "standardized", standardized, Standardized)
+        self.coder = instance("Reconstruction", "coder", coder, Layer)
 
     def forward(
         self, input: Float64[Tensor, "batch features"], training: bool

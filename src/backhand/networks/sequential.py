@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from backhand.layer import Layer, placed
-from backhand.networks.sharing import share_repeated
+from backhand.networks.sharing import layers_in, share_repeated
 
 
 class Sequential(Layer):
@@ -23,7 +23,7 @@ class Sequential(Layer):
     """
 
     def __init__(self, layers: Iterable[Layer]) -> None:
-        self.layers = list(layers)
+        self.layers = layers_in("Sequential", layers)
         share_repeated(self)
 
     def children(self) -> dict[str, Layer]:

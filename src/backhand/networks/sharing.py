@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
+
+from backhand.arguments import shown
 from backhand.layer import Layer
+from backhand.learning.parameter import Parameter
 
 
 def share(layer: Layer) -> Layer:
@@ -19,10 +24,35 @@ def share(layer: Layer) -> Layer:
 
 def share_repeated(network: Layer) -> None:
     """Mark the parameters that the network reaches by more than one path as shared."""
-    seen = set()
+    seen: set[Parameter] = set()
+    edges: Counter[Layer] = Counter()
     for _, layer in network.layers_by_path():
-        if not isinstance(layer, Layer):
-            raise TypeError(f"{type(network).__name__} expected layers, got {layer!r}")
+        edges.update(layer.children().values())
         for parameter in layer.own_parameters().values():
             parameter.shared = parameter.shared or parameter in seen
             seen.add(parameter)
+    # What is inside a layer that is used twice is used twice; each is looked at once all the same.
+    reached: set[Layer] = set()
+    waiting = [layer for layer, count in edges.items() if count > 1]
+    while waiting:
+        layer = waiting.pop()
+        if layer not in reached:
+            reached.add(layer)
+            waiting += layer.children().values()
+            for parameter in layer.own_parameters().values():
+                parameter.shared = True
+
+
+def layers_in(owner: str, given: Iterable[Layer]) -> list[Layer]:
+    """The layers given to a container.
+
+    Raises:
+        TypeError: they are no list or the like of layers.
+    """
+    if isinstance(given, Layer) or not isinstance(given, Iterable):
+        raise TypeError(f"{owner}: expected a list of layers, got {shown(given)}")
+    layers = list(given)
+    for layer in layers:
+        if not isinstance(layer, Layer):
+            raise TypeError(f"{owner}: expected layers, got {shown(layer)}")
+    return layers

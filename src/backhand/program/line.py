@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -139,7 +140,8 @@ def _named(network: Layer) -> dict[str, Tensor]:
             owner = owner.rpartition(".")[0]
         *parents, own = owner.split(".")
         kept = path.removeprefix(owner).split(".")[1:]
-        named["_".join([own, *parents, *kept])] = tensor
+        name = "_".join([own, *parents, *kept])
+        named[re.sub(r"\W", "_", name)] = tensor  # it will stand in source that runs
     return named
 
 

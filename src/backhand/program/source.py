@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from keyword import iskeyword
 from typing import Any
 
 import torch
@@ -63,6 +64,7 @@ class _Writer:
         self.arguments = {view.storage: name for name, view in plan.arguments.items()}
         self.names |= {view: name for name, view in plan.arguments.items()}
         self.turned: dict[str, View] = {}
+        self.reserved = {*plan.arguments, *plan.scalar_names(), *self.rates.values()}
 
     def write(self, function: str) -> Source:
         body: list[tuple[str, str, str]] = []
@@ -149,7 +151,7 @@ class _Writer:
         target = operation.target
         storage = self.plan.storages[target.storage]
         layer = f"{operation.path}: {operation.layer}" if operation.path else operation.layer
-        layer = " ".join(layer.split())
+        layer = " ".join("".join(c if c.isprintable() else " " for c in layer).split())
         shown = f"{storage.name} {target.shape}" if storage.kind == TEMPORARY else f"{target.shape}"
         return f"{shown}  {layer}".rstrip()
 
@@ -228,7 +230,13 @@ class _Writer:
 
     def _unique(self, name: str) -> str:
         candidate, count = name, 1
-        while candidate in {*self.views, *self.turned, *self.plan.arguments}:
+        while (
+            candidate in self.reserved
+            or candidate in self.views
+            or candidate in self.turned
+            or iskeyword(candidate)
+            or hasattr(torch, candidate)  # a function that the text may import
+        ):
             count += 1
             candidate = f"{name}_v{count}"
         return candidate

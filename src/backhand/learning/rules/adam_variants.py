@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backhand.learning.rules.rule import UpdateRule, check_not_negative, check_share
+from backhand.learning.rules.rule import UpdateRule, check_not_negative, check_share, check_truth
 
 if TYPE_CHECKING:
     from backhand.learning.parameter import Parameter
@@ -29,6 +29,7 @@ class _Moments(UpdateRule):
     def __post_init__(self) -> None:
         check_share(self, "beta1", self.beta1)
         check_share(self, "beta2", self.beta2)
+        check_truth(self, "decoupled_weight_decay", self.decoupled_weight_decay)
         check_not_negative(self, "epsilon", self.epsilon)
         check_not_negative(self, "weight_decay", self.weight_decay)
 

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backhand.learning.rules.rule import UpdateRule, check_not_negative, check_share
+from backhand.arguments import finite
+from backhand.learning.rules.rule import UpdateRule, check_not_negative, check_share, check_truth
 
 if TYPE_CHECKING:
     from backhand.learning.parameter import Parameter
@@ -94,8 +95,9 @@ class Momentum(UpdateRule):
 
     def __post_init__(self) -> None:
         check_share(self, "momentum", self.momentum)
+        check_truth(self, "nesterov", self.nesterov)
         check_not_negative(self, "weight_decay", self.weight_decay)
-        if not 0 <= self.dampening <= 1:
+        if not 0 <= finite("Momentum", "dampening", self.dampening) <= 1:
             raise ValueError(f"Momentum: expected dampening in [0, 1], got {self.dampening}")
         if self.nesterov and self.dampening:
             raise ValueError(

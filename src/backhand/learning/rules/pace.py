@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from jaxtyping import Float
 from torch import Tensor
 
+from backhand.arguments import finite, instance
 from backhand.learning.rules.rule import UpdateRule
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class WithRate(UpdateRule):
         factor: what the learning rate is multiplied by; above 0.
 
     Raises:
+        TypeError: the rule is no UpdateRule, or the factor no number.
         ValueError: the factor is not a finite number above 0.
     """
 
@@ -30,7 +32,8 @@ class WithRate(UpdateRule):
     factor: float
 
     def __post_init__(self) -> None:
-        if not 0 < self.factor < float("inf"):
+        instance("WithRate", "rule", self.rule, UpdateRule)
+        if finite("WithRate", "factor", self.factor) <= 0:
             raise ValueError(f"WithRate: expected a finite factor above 0, got {self.factor}")
 
     def state(self, value: Tensor) -> dict[str, Tensor]:

@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backhand.arguments import instance
 from backhand.learning.parameter import Parameter
 from backhand.learning.rules.rule import UpdateRule
 
@@ -22,9 +23,15 @@ class Penalized(UpdateRule):
 
     Args:
         rule: what the gradient goes to.
+
+    Raises:
+        TypeError: the rule is no UpdateRule.
     """
 
     rule: UpdateRule
+
+    def __post_init__(self) -> None:
+        instance("Penalized", "rule", self.rule, UpdateRule)
 
     def state(self, value: Tensor) -> dict[str, Tensor]:
         return {**self.rule.state(value), "penalty": torch.zeros_like(value)}

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 from jaxtyping import Float
 from torch import Tensor
 
+from backhand.arguments import finite, truth
+
 if TYPE_CHECKING:
     from backhand.learning.parameter import Parameter
 
@@ -47,12 +49,18 @@ class UpdateRule:
 
 
 def check_share(rule: UpdateRule, name: str, value: float) -> None:
-    """Refuse a hyperparameter outside [0, 1)."""
+    """Refuse a hyperparameter that is no number, or outside [0, 1)."""
+    finite(type(rule).__name__, name, value)
     if not 0 <= value < 1:
         raise ValueError(f"{type(rule).__name__}: expected {name} in [0, 1), got {value}")
 
 
+def check_truth(rule: UpdateRule, name: str, value: bool) -> None:
+    """Refuse a hyperparameter that is neither True nor False."""
+    truth(type(rule).__name__, name, value)
+
+
 def check_not_negative(rule: UpdateRule, name: str, value: float) -> None:
-    """Refuse a hyperparameter that is negative or not finite."""
-    if not 0 <= value < float("inf"):
+    """Refuse a hyperparameter that is no number, negative or not finite."""
+    if finite(type(rule).__name__, name, value) < 0:
         raise ValueError(f"{type(rule).__name__}: expected {name} of 0 or more, got {value}")

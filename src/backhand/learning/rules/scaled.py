@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backhand.learning.rules.rule import UpdateRule, check_not_negative, check_share
+from backhand.learning.rules.rule import UpdateRule, check_not_negative, check_share, check_truth
 
 if TYPE_CHECKING:
     from backhand.learning.parameter import Parameter
@@ -46,6 +46,7 @@ class RMSProp(UpdateRule):
     def __post_init__(self) -> None:
         check_share(self, "alpha", self.alpha)
         check_share(self, "momentum", self.momentum)
+        check_truth(self, "centered", self.centered)
         check_not_negative(self, "epsilon", self.epsilon)
         check_not_negative(self, "weight_decay", self.weight_decay)
 

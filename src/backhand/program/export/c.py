@@ -16,6 +16,7 @@ from torch import Tensor
 from backhand.files import written_together
 from backhand.layer import Layer
 from backhand.losses import Loss
+from backhand.program.engines.native.c_text import as_comment, not_among
 from backhand.program.engines.native.emit import support, write_body
 from backhand.program.engines.native.indexing import write_copy
 from backhand.program.engines.native.layout import C_TYPES, Window, count
@@ -156,6 +157,8 @@ class _Exporter:
         self.arena = max([function.plan.arena for function in functions] + [1])
         self.ram = self.arena
         self._names: dict[int, str] = {}
+        words = ("memory", "seed", "draws", "RAM")
+        self._taken = {f"{name}_{word}" for word in words} | {each.name for each in functions}
         for function in reversed(functions):  # the training step first: it names rule states
             self._name_arrays(function)
         self.bodies = [self._body(function) for function in functions]
@@ -187,16 +190,21 @@ class _Exporter:
             elif storage.kind == OUTSIDE:
                 address = outside[number].untyped_storage().data_ptr()
                 if address not in self._names:
-                    self._names[address] = f"{self.name}_{writer.names[number]}"
+                    self._names[address] = self._new_name(self.name, writer.names[number])
                     dtype = writer.types[number]
                     tensor = _whole(outside, number, storage.size // dtype.itemsize, dtype)
                     self._add_array(self._names[address], tensor, number not in written)
                 writer.names[number] = self._names[address]
             elif storage.kind == CONSTANT and number not in writer.numbers:
-                name = f"{function.name}_{writer.names[number]}"
+                name = self._new_name(function.name, writer.names[number])
                 dtype = writer.types[number]
                 self._add_array(name, memory.blocks[number].view(dtype), constant=True)
                 writer.names[number] = name
+
+    def _new_name(self, prefix: str, name: str) -> str:
+        found = not_among(self._taken, f"{prefix}_{name}")
+        self._taken.add(found)
+        return found
 
     def _add_array(self, name: str, tensor: Tensor, constant: bool) -> None:
         size = tensor.numel() * tensor.element_size()
@@ -239,9 +247,11 @@ class _Exporter:
             [
                 self._title("c"),
                 f'#include "{self.name}.h"\n\n#include <math.h>\n',
-                "/* The weights and what the update rule remembers. */\n" if self.trains else "",
+                as_comment("The weights and what the update rule remembers.") + "\n"
+                if self.trains
+                else "",
                 *self.arrays,
-                "/* Where intermediate values stand; they share it in turn. */",
+                as_comment("Where intermediate values stand; they share it in turn."),
                 f"static union {{\n    double alignment;\n    int64_t words;\n"
                 f"    char bytes[{self.arena}];\n}} {self.name}_memory;\n",
                 *([f"uint64_t {self.name}_seed = 1;"] if self.draws else []),
@@ -261,39 +271,42 @@ class _Exporter:
 
     def _title(self, suffix: str) -> str:
         layers = [
-            f"     {path or 'network'}: {layer!r}"
+            f"  {path or 'network'}: {layer!r}"
             for path, layer in self.network.layers_by_path()
             if not layer.children()
         ]
-        parts = [
-            f"/* {self.name}.{suffix}: a neural network, written by Backhand. C99.",
+        return as_comment(
+            f"{self.name}.{suffix}: a neural network, written by Backhand. C99.",
             "",
             *layers,
             "",
-            f"   Weights and constants: {self.flash} bytes.",
-            f"   Static memory that is written to: {self.ram} bytes, of which intermediate values "
-            f"take {self.arena}.\n   The stack holds scalars only. Nothing is allocated.",
-            "*/",
-        ]
-        return "\n".join(parts).replace("**/", "* */")
+            f"Weights and constants: {self.flash} bytes.",
+            f"Static memory that is written to: {self.ram} bytes, of which intermediate values "
+            f"take {self.arena}.",
+            "The stack holds scalars only. Nothing is allocated.",
+        )
 
     def _header(self) -> str:
         guard = f"{self.name.upper()}_H"
         size = f"#define {self.name.upper()}_RAM {self.ram}"
         functions = [
-            f"/* {each.about}\n   Returns 0; else the number of the operation that met an index "
-            f"out of range. */\n{each.signature()};\n"
+            as_comment(
+                each.about,
+                "Returns 0; else the number of the operation that met an index out of range.",
+            )
+            + f"\n{each.signature()};\n"
             for each in self.functions
         ]
-        seed = [f"/* Set it for other random numbers. */\nextern uint64_t {self.name}_seed;\n"]
+        seed = [as_comment("Set it for other random numbers.")]
+        seed.append(f"extern uint64_t {self.name}_seed;\n")
         return "\n".join(
             [
                 self._title("h"),
                 f"#ifndef {guard}\n#define {guard}\n",
                 "#include <stdbool.h>\n#include <stdint.h>\n",
-                f"/* Bytes of static memory that is written to. */\n{size}\n",
+                f"{as_comment('Bytes of static memory that is written to.')}\n{size}\n",
                 *functions,
-                "/* The weights, to save or to load. */",
+                as_comment("The weights, to save or to load."),
                 *self.declared,
                 "",
                 *(seed if self.draws else []),

@@ -10,6 +10,7 @@ import torch
 
 from backhand.program.calls import View
 from backhand.program.engines.native import elementwise, indexing, reductions
+from backhand.program.engines.native.c_text import as_comment
 from backhand.program.engines.native.layout import C_TYPES, REAL, Window
 from backhand.program.engines.native.product import Product
 from backhand.program.engines.native.products import write_product
@@ -91,7 +92,7 @@ def write_body(writer: Writer) -> None:
         if part != phase:
             phase = part
             writer.line("")
-            writer.line(f"/* {phase} */")
+            writer.line(as_comment(phase))
         writer.operation, writer.position = operation, position
         if elementwise.is_elementwise(operation):
             first = len(writer.lines)
@@ -110,8 +111,7 @@ def comment(writer: Writer, operation: Operation) -> str:
     """The operation as a C comment, with where in the network it comes from."""
     text = writer.plan.written(operation)
     place = f"{operation.path}: {operation.layer}" if operation.path else operation.layer
-    plain = f"{text}   {place}".rstrip().replace("*/", "* /").replace("/*", "/ *")
-    return f"/* {plain.encode('ascii', 'replace').decode()} */"
+    return as_comment(f"{text}   {place}".rstrip())
 
 
 def _write(writer: Writer, operation: Operation) -> None:

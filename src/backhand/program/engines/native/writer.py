@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from backhand.program.calls import Scalar, View
+from backhand.program.engines.native.c_text import identifier, not_among
 from backhand.program.engines.native.layout import C_TYPES, REAL, Window
 from backhand.program.plan import ARGUMENT, CONSTANT, TEMPORARY, Operation, Plan, scalars_in
 from backhand.program.scalars import Tree
@@ -27,12 +28,6 @@ SHARED_PRODUCTS = 4_000_000
 
 SHARED = "#pragma omp parallel for schedule(static)"
 SHARED_VECTORS = "#pragma omp parallel for simd schedule(static)"
-
-KEYWORDS = frozenset(
-    "auto bool break case char const continue default do double else enum extern float for goto "
-    "if inline int long register restrict return short signed sizeof static struct switch typedef "
-    "union unsigned void volatile while arena scratch main step key".split()
-)
 
 
 class NotNative(RuntimeError):
@@ -206,10 +201,8 @@ class Writer:
         }
         names = {}
         for number, storage in self.plan.storages.items():
-            name = re.sub(r"\W", "_", storage.name, flags=re.ASCII)
-            name = f"{name}_" if name in KEYWORDS or not name[:1].isalpha() else name
-            while name in taken and self.plan.storages[number].kind != ARGUMENT:
-                name += "_"
+            name = identifier(storage.name)
+            name = name if storage.kind == ARGUMENT else not_among(taken, name)
             taken.add(name)
             names[number] = name
         return names

@@ -1,0 +1,91 @@
+"""Arguments of constructors, each checked for its type and range in one place.
+
+What a constructor keeps is written into files and read back from those of others: what is said to
+be a number must be one.
+"""
+
+from __future__ import annotations
+
+import math
+import numbers
+from typing import Any
+
+
+def whole(owner: str, name: str, value: Any, least: float = 1) -> int:
+    """The value as an int.
+
+    Raises:
+        TypeError: it is no whole number (a truth value is none).
+        ValueError: it is less than `least`.
+    """
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        raise TypeError(f"{owner}: expected a whole number as {name}, got {shown(value)}")
+    if value < least:
+        raise ValueError(f"{owner}: expected {name} of {least} or more, got {shown(value)}")
+    return int(value)
+
+
+def truth(owner: str, name: str, value: Any) -> bool:
+    """The value, True or False.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if not isinstance(value, bool):
+        raise TypeError(f"{owner}: expected True or False as {name}, got {shown(value)}")
+    return value
+
+
+def real(owner: str, name: str, value: Any) -> float:
+    """The value as a float, which may be infinite.
+
+    Raises:
+        TypeError: it is no number (a truth value is none).
+        ValueError: it is NaN, or an int beyond the largest float.
+    """
+    number = _as_float(owner, name, value)
+    if math.isnan(number):
+        raise ValueError(f"{owner}: expected a number as {name}, got {shown(value)}")
+    return number
+
+
+def finite(owner: str, name: str, value: Any) -> float:
+    """The value as a float.
+
+    Raises:
+        TypeError: it is no number (a truth value is none).
+        ValueError: it is infinite, NaN, or beyond the largest float.
+    """
+    number = _as_float(owner, name, value)
+    if not math.isfinite(number):
+        raise ValueError(f"{owner}: expected a finite {name}, got {shown(value)}")
+    return number
+
+
+def _as_float(owner: str, name: str, value: Any) -> float:
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        raise TypeError(f"{owner}: expected a number as {name}, got {shown(value)}")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.nan
+
+
+def instance(owner: str, name: str, value: Any, kind: type) -> Any:
+    """The value, of a class or one that inherits from it.
+
+    Raises:
+        TypeError: it is something else.
+    """
+    if not isinstance(value, kind):
+        raise TypeError(f"{owner}: expected a {kind.__name__} as {name}, got {shown(value)}")
+    return value
+
+
+def shown(value: Any) -> str:
+    """The value for a message, cut where it is long."""
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):  # a number of thousands of digits, lists in lists
+        text = f"a {type(value).__name__}"
+    return text if len(text) <= 80 else f"{text[:77]}..."
