@@ -9,6 +9,9 @@ from torch import Tensor
 
 from backhand.program.engines.engine import Bound, CannotCompile, Engine
 from backhand.program.engines.native import Native, NotNative
+from backhand.program.engines.native.compile import seconds_to_compile, vector_bytes
+from backhand.program.engines.native.emit import Code, write_c
+from backhand.program.engines.native.engine import Compiled
 from backhand.program.engines.replay import Replay
 from backhand.program.plan import Plan
 
@@ -17,15 +20,32 @@ LARGEST_WORK = 2_000_000_000
 measured to be the faster, by benchmarks/engines.py."""
 
 MOST_OPERATIONS = 400
-"""Operations of a plan up to which it is worth a compilation."""
+"""Operations of a plan up to which it is worth writing it as C."""
+
+LONGEST_COMPILATION = 2.0
+"""Seconds that compiling may be expected to take; Native(), asked for, takes as long as it does."""
 
 _said: set[str] = set()
 
 
 def choose(plan: Plan) -> Engine:
-    """Native for small steps, at most LARGEST_WORK and MOST_OPERATIONS; else Replay."""
-    small = multiplications(plan) <= LARGEST_WORK and len(plan.operations) <= MOST_OPERATIONS
-    return Native() if small else Replay()
+    """Native for small steps that compile soon, else Replay.
+
+    At most LARGEST_WORK, MOST_OPERATIONS and LONGEST_COMPILATION, whatever is compiled already:
+    what a step's bits are shall not depend on that.
+    """
+    return Replay() if _worth_compiling(plan, "step") is None else Native()
+
+
+def _worth_compiling(plan: Plan, name: str) -> Code | None:
+    """The plan as C, where that is the choice."""
+    if multiplications(plan) > LARGEST_WORK or len(plan.operations) > MOST_OPERATIONS:
+        return None
+    try:
+        code = write_c(plan, name, vector_bytes())
+    except NotNative:
+        return None
+    return code if seconds_to_compile(code.text) <= LONGEST_COMPILATION else None
 
 
 def bind(
@@ -44,14 +64,16 @@ def bind(
         UserWarning: Native was asked for and does not know an operation (it says which, of
             which layer), or there is no compiler that works (said once).
     """
-    wanted = engine if engine is not None else choose(plan)
     try:
-        return wanted, wanted.bind(plan, outside, name)
-    except NotNative as problem:
         if engine is not None:
-            _say(f"Replay runs the step, not {type(wanted).__name__}: {problem}")
+            return engine, engine.bind(plan, outside, name)
+        code = _worth_compiling(plan, name)
+        if code is not None:
+            return Native(), Compiled(plan, outside, code)
+    except NotNative as problem:
+        _say(f"Replay runs the step, not {type(engine).__name__}: {problem}")
     except CannotCompile as problem:
-        _say(f"Replay runs the steps, not {type(wanted).__name__}: {problem}")
+        _say(f"Replay runs the steps, not {type(engine or Native()).__name__}: {problem}")
     replay = Replay()
     return replay, replay.bind(plan, outside, name)
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from backhand.program.engines.native.compile import load, vector_bytes
-from backhand.program.engines.native.emit import write_c
+from backhand.program.engines.native.emit import Code, write_c
 from backhand.program.engines.plan_memory import PlanMemory, aligned_bytes
 from backhand.program.plan import ARGUMENT, CONSTANT, Plan
 
@@ -31,7 +31,7 @@ class Native:
             NotNative: the plan has an operation that cannot be written as C.
             CannotCompile: there is no C compiler, or it failed.
         """
-        return Compiled(plan, outside, name)
+        return Compiled(plan, outside, write_c(plan, name, vector_bytes()))
 
     def __repr__(self) -> str:
         return "Native()"
@@ -40,8 +40,7 @@ class Native:
 class Compiled:
     """A plan bound to memory, and its C compiled; see Bound."""
 
-    def __init__(self, plan: Plan, outside: Mapping[int, Tensor], name: str) -> None:
-        code = write_c(plan, name, vector_bytes())
+    def __init__(self, plan: Plan, outside: Mapping[int, Tensor], code: Code) -> None:
         self._library = load(code.text)
         self.text = code.text
         self.scalar_names = code.scalar_names
