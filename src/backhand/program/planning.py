@@ -34,6 +34,8 @@ from backhand.program.primitives import (
     EMPTY,
     FILLED,
     FILLED_WITH_ARGUMENT,
+    FILLS,
+    OPERANDS,
     RECIPROCALS,
     REFLECTED,
     SPELLINGS,
@@ -98,10 +100,11 @@ def _normal_form(call: Call, sizes: dict[int, int]) -> list[Operation]:
             )
         ]  # fmt: skip
 
-    name, operands, keywords = SPELLINGS.get(call.name, call.name), call.arguments, call.keywords
+    name = SPELLINGS.get(call.name, call.name)
+    operands, keywords = _by_position(name, call.arguments, call.keywords)
     if name in REFLECTED:
         name, operands = REFLECTED[name], (operands[1], operands[0], *operands[2:])
-    targets = call.writes or call.outputs
+    targets = _written(call, name, operands) or call.outputs
     whole = len(targets) == 1 and (call.writes or fills(targets[0], sizes[targets[0].storage]))
     if name in RECIPROCALS and whole:
         return [
@@ -121,17 +124,45 @@ def _normal_form(call: Call, sizes: dict[int, int]) -> list[Operation]:
             return operation("copy", "copy", operands[:1], {}, (target,))
     if "out" in keywords:
         keywords = {key: value for key, value in keywords.items() if key != "out"}
-        if name in WITH_OUT and whole:
+        if name in WITH_OUT and whole and operands:
             return operation(name, "out", operands, keywords, targets)
     elif call.writes:
-        if name.removesuffix("_") in WITH_OUT and whole and call.writes[0] == operands[0]:
+        if name.removesuffix("_") in WITH_OUT and whole and targets == operands[:1]:
             return operation(name.removesuffix("_"), "out", operands, keywords, targets)
     elif whole:
         name, operands, keywords = _equal_in_bits(name, operands, keywords)
-        if name in WITH_OUT:
+        if name in WITH_OUT and operands:
             return operation(name, "out", operands, keywords, targets)
     how = "in place" if call.writes else "opaque"
     return operation(call.name, how, call.arguments, call.keywords, targets)
+
+
+def _by_position(
+    name: str, operands: tuple[Any, ...], keywords: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The call's arguments with those operands by position that were passed by name."""
+    names = OPERANDS.get(name.removesuffix("_"), OPERANDS.get(name, ("input", "other")))
+    keywords = dict(keywords)
+    for each in names[len(operands) :]:
+        if each not in keywords:
+            break
+        operands = (*operands, keywords.pop(each))
+    return operands, keywords
+
+
+def _written(call: Call, name: str, operands: tuple[Any, ...]) -> tuple[View, ...]:
+    """The views that a call writes to.
+
+    A known call writes to `out` or to its first operand. Of an unknown one is known what was
+    seen: views of one storage count their versions together, and the operands among them, too.
+    """
+    out = call.keywords.get("out")
+    in_place = name.removesuffix("_") in WITH_OUT or name in FILLS or name == "copy_"
+    if out in call.writes and name in WITH_OUT:
+        return (out,)
+    if out is None and in_place and operands and operands[0] in call.writes:
+        return operands[:1]
+    return tuple(dict.fromkeys(call.writes))
 
 
 def _equal_in_bits(

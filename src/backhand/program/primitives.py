@@ -45,6 +45,9 @@ FILLED = {
 FILLED_WITH_ARGUMENT = {"full": 1, "full_like": 1, "new_full": 2, "fill_": 1}
 """Calls that fill a tensor with a number, and where the number stands in their arguments."""
 
+FILLS = frozenset(["fill_", "zero_"])
+"""In-place calls that fill."""
+
 OVERWRITING = frozenset(
     "bernoulli_ cauchy_ copy_ exponential_ geometric_ log_normal_ normal_ random_ uniform_".split()
 )
@@ -89,6 +92,26 @@ SPELLINGS = {
     "subtract": "sub",
     "true_divide": "div",
 }
+
+OPERANDS = {
+    "addcdiv": ("input", "tensor1", "tensor2"),
+    "addcmul": ("input", "tensor1", "tensor2"),
+    "addmm": ("input", "mat1", "mat2"),
+    "addmv": ("input", "mat", "vec"),
+    "addr": ("input", "vec1", "vec2"),
+    "baddbmm": ("input", "batch1", "batch2"),
+    "bmm": ("input", "mat2"),
+    "cat": ("tensors",),
+    "copy_": ("input", "src"),
+    "dot": ("input", "tensor"),
+    "lerp": ("input", "end", "weight"),
+    "mm": ("input", "mat2"),
+    "mv": ("input", "vec"),
+    "pow": ("input", "exponent"),
+    "stack": ("tensors",),
+    "where": ("condition", "input", "other"),
+}
+"""What the operands are called where they are passed by name: "input", "other" for all others."""
 
 REFLECTED = {"__rsub__": "sub", "__rpow__": "pow", "rsub": "sub"}
 """Spellings with their operands the other way round."""

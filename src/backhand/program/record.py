@@ -86,6 +86,8 @@ class Recorder(TorchFunctionMode):
         if found is None:
             found = self._enter(tensor)
             self.recording.outside[found] = tensor
+        elif found not in self.recording.outside:  # `out=` may have made it larger
+            self.recording.sizes[found] = tensor.untyped_storage().nbytes()
         return found
 
     def view(self, tensor: Tensor) -> View:

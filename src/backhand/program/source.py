@@ -142,8 +142,9 @@ class _Writer:
     def _recorded_call(self, operation: Operation) -> str:
         words = [self._word(each) for each in operation.operands]
         words += [f"{key}={self._word(value)}" for key, value in operation.keywords.items()]
-        in_place = operation.how == "in place" and hasattr(torch.Tensor, operation.name)
-        if in_place and isinstance(operation.operands[0], View):
+        in_place = operation.how == "in place" and "out" not in operation.keywords
+        is_method = in_place and hasattr(torch.Tensor, operation.name)
+        if is_method and isinstance(operation.operands[0], View):
             return f"{words[0]}.{operation.name}({', '.join(words[1:])})"
         return f"{self._object(operation.function, operation.name)}({', '.join(words)})"
 

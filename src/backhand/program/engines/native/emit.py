@@ -11,7 +11,7 @@ import torch
 from backhand.program.calls import View
 from backhand.program.engines.native import elementwise, indexing, reductions
 from backhand.program.engines.native.c_text import as_comment
-from backhand.program.engines.native.layout import C_TYPES, REAL, Window
+from backhand.program.engines.native.layout import C_TYPES, REAL, Window, bytes_of
 from backhand.program.engines.native.product import Product
 from backhand.program.engines.native.products import write_product
 from backhand.program.engines.native.writer import NotNative, Writer
@@ -120,7 +120,17 @@ def _write(writer: Writer, operation: Operation) -> None:
     fits = operation.how == "out" or (operation.how == "in place") == in_place_only
     if known is None or not fits or len(operation.targets) != 1:
         raise writer.refuse("the native engine does not know it")
+    if _reads_what_it_writes(writer, operation):
+        raise writer.refuse("writes over what it still reads")
     known(writer, operation)
+
+
+def _reads_what_it_writes(writer: Writer, operation: Operation) -> bool:
+    """Whether an operand lies where the result goes; the sums' start and a few others may."""
+    reads, target = operation.reads(), operation.target
+    begun = operation.name.rstrip("_") in _WRITE_WHERE_THEY_READ and reads[:1] == (target,)
+    goes = bytes_of(writer.plan, target)
+    return any(goes.meets(bytes_of(writer.plan, view)) for view in reads[1 if begun else 0 :])
 
 
 def _product(writer: Writer, operation: Operation) -> None:
@@ -187,6 +197,11 @@ def _as_column(window: Window) -> Window:
 
 
 _IN_PLACE = frozenset(["bernoulli", "uniform", "normal", "index_add", "masked_fill"])
+
+_WRITE_WHERE_THEY_READ = _IN_PLACE | frozenset(
+    "addmm addmv addr baddbmm cumsum scatter scatter_add softmax".split()
+)
+"""What may be given its first operand to write to: it reads each element before it writes there."""
 
 _WRITERS: dict[str, Callable[[Writer, Operation], None]] = {
     **dict.fromkeys(("mm", "mv", "bmm", "addmm", "addmv", "baddbmm"), _product),
