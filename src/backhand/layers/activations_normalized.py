@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backhand.arguments import whole
 from backhand.layer import Layer, LayerError
 
 
@@ -16,12 +17,6 @@ def _expect_axis(layer: Layer, input: Tensor, dim: int) -> None:
         raise LayerError(
             f"{layer!r} expected an input with an axis {dim}, got {tuple(input.shape)}"
         )
-
-
-def _checked_axis(layer: Layer, dim: Any) -> int:
-    if not isinstance(dim, int) or isinstance(dim, bool):
-        raise TypeError(f"{type(layer).__name__}: expected an axis number as dim, got {dim!r}")
-    return dim
 
 
 class Softmax(Layer):
@@ -39,7 +34,7 @@ class Softmax(Layer):
     """
 
     def __init__(self, dim: int = -1) -> None:
-        self.dim = _checked_axis(self, dim)
+        self.dim = whole("Softmax", "dim", dim, least=-math.inf)
 
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool
@@ -72,7 +67,7 @@ class LogSoftmax(Layer):
     """
 
     def __init__(self, dim: int = -1) -> None:
-        self.dim = _checked_axis(self, dim)
+        self.dim = whole("LogSoftmax", "dim", dim, least=-math.inf)
 
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 ELEMENTWISE = frozenset(
     "abs add addcdiv addcmul bitwise_and bitwise_not bitwise_or ceil clamp clamp_max clamp_min cos "
-    "div eq erf exp expm1 floor ge gt le lerp log log1p logical_and logical_not logical_or lt "
+    "div eq erf erfc exp expm1 floor ge gt le lerp log log1p logical_and logical_not logical_or lt "
     "maximum minimum mul ne neg pow reciprocal round rsqrt sigmoid sign sin sqrt square sub tanh "
     "trunc where xlogy".split()
 )
@@ -16,7 +16,7 @@ ELEMENTWISE = frozenset(
 
 WITH_OUT = ELEMENTWISE | frozenset(
     "addbmm addmm addmv addr amax amin argmax argmin baddbmm bmm cat cumsum dot gather "
-    "index_select logsumexp mean mm mv scatter scatter_add softmax stack sum".split()
+    "index_select log_softmax logsumexp mean mm mv scatter scatter_add softmax stack sum".split()
 )
 """Functions that write their result to `out=`."""
 

@@ -211,6 +211,7 @@ _WRITERS: dict[str, Callable[[Writer, Operation], None]] = {
     **dict.fromkeys(("amax", "amin"), reductions.write_extreme),
     **dict.fromkeys(("argmax", "argmin"), reductions.write_place_of_extreme),
     "cumsum": reductions.write_running_sum,
+    "log_softmax": reductions.write_log_softmax,
     "logsumexp": reductions.write_logsumexp,
     "softmax": reductions.write_softmax,
     "cat": indexing.write_cat,

@@ -16,7 +16,7 @@ COMPARISONS = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": "
 SIGNS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 LOGIC = {"logical_and": "&&", "logical_or": "||", "bitwise_and": "&", "bitwise_or": "|"}
 LIBRARY = {
-    "abs": "fabs", "ceil": "ceil", "cos": "cos", "erf": "erf", "floor": "floor",
+    "abs": "fabs", "ceil": "ceil", "cos": "cos", "erf": "erf", "erfc": "erfc", "floor": "floor",
     "log": "log", "log1p": "log1p", "round": "rint", "sin": "sin",
     "sqrt": "sqrt", "trunc": "trunc",
 }  # fmt: skip

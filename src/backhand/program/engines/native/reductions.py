@@ -186,6 +186,25 @@ def write_softmax(writer: Writer, operation: Operation) -> None:
             writer.line(f"{out.at(i)} /= total;")
 
 
+def write_log_softmax(writer: Writer, operation: Operation) -> None:
+    """X - log Σ eˣ along one axis, with the largest taken from each x first."""
+    only(writer, operation, "dim", "dtype")
+    source, axis = _one_axis(writer, operation)
+    length = source.shape[axis]
+    if count(source.shape) == 0:
+        return
+    type_, suffix = C_TYPES[source.dtype], _suffix(source.dtype)
+    log = "logf" if source.dtype is torch.float32 else "log"
+    with _rows(writer, source, operation.target, axis) as (data, out):
+        _largest(writer, data, length)
+        writer.line(f"{type_} total = 0;")
+        with writer.loops([length]) as (i,):
+            writer.line(f"total += bh_exp{suffix}({data.at(i)} - largest);")
+        writer.line(f"total = {log}(total);")
+        with writer.loops([length], independent=True) as (i,):
+            writer.line(f"{out.at(i)} = ({data.at(i)} - largest) - total;")
+
+
 def write_logsumexp(writer: Writer, operation: Operation) -> None:
     """Log Σ eˣ along one axis, formed so that it does not overflow."""
     only(writer, operation, "dim", "keepdim")
