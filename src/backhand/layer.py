@@ -61,6 +61,10 @@ class Layer:
 
     _awaiting_backward: tuple[Any, Shape, Any] | None = None
 
+    passing = frozenset({"last_input", "_awaiting_backward"})
+    """Attributes that go from call to call. A recorded step depends on all others of a layer, and
+    of whatever hangs there; a class that keeps more of the kind names it likewise."""
+
     # What an author of a layer writes.
 
     def forward(self, input: Any, training: bool) -> tuple[Any, Any]:

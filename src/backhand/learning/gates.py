@@ -35,6 +35,9 @@ class Gate:
         ValueError: max_norm is not positive.
     """
 
+    passing = frozenset({"_held", "_rates"})
+    """Attributes that go from step to step; see Layer.passing."""
+
     def __init__(self, max_norm: float | None = None) -> None:
         if max_norm is not None and not max_norm > 0:
             raise ValueError(f"max_norm: expected a positive number, got {max_norm}")
@@ -101,6 +104,9 @@ class Accumulation(Gate):
     """
 
     accumulates = True
+    passing = frozenset({"count"})
+    steady = frozenset({"_sums"})
+    """Attributes whose tensors keep their shapes; see Parameter.steady."""
 
     def __init__(self, every: int, max_norm: float | None = None) -> None:
         super().__init__(max_norm)
@@ -149,6 +155,8 @@ class Accumulation(Gate):
 
 class Reading(Gate):
     """Keeps the gradients and lets nothing learn."""
+
+    passing = frozenset({"gradients"})
 
     def __init__(self) -> None:
         super().__init__()

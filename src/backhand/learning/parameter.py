@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from backhand.learning.rules import UpdateRule
 
 
+_DESCENT = SGD()
+
+
 class Parameter:
     """A tensor that learns by a rule, at once or through a gate.
 
@@ -28,11 +31,17 @@ class Parameter:
         TypeError: the value is not floating-point.
     """
 
+    passing = frozenset({"_progress", "_turned"})
+    """Attributes that go from step to step, which a recording does not depend on."""
+
+    steady = frozenset({"state"})
+    """Attributes whose tensors keep their shapes: a recording looks at where they lie only."""
+
     def __init__(self, value: Tensor) -> None:
         if not value.is_floating_point():
             raise TypeError(f"Parameter: expected a floating-point tensor, got {value.dtype}")
         self.value = value.detach()
-        self.rule: UpdateRule = SGD()
+        self.rule: UpdateRule = _DESCENT
         self.state: dict[str, Tensor] = self.rule.state(self.value)
         self.gate: Gate | None = None
         self.shared = False

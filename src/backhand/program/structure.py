@@ -1,34 +1,62 @@
-"""Structure: whether a network is still the one that was recorded."""
+"""Structure: whether all that a recording depends on is still as it was.
+
+A recording depends on every attribute of every layer, parameter, gate, rule and loss, and of
+whatever hangs there, lists and dicts and other objects, except for what a class declares in
+`passing`: what goes from call to call. Of tensors it depends on where they lie, not on what they
+hold.
+"""
 
 from __future__ import annotations
 
+import copy
+import sys
+from collections import deque
+from collections.abc import Callable, Iterator
+from dataclasses import fields, is_dataclass
+from functools import cache, partial
+from operator import getitem
 from typing import Any
 
+import numpy
+from torch import Tensor
+
 from backhand.layer import Layer
+from backhand.learning.gates import Gate
 from backhand.losses import Loss
 
-_OF_A_CALL = ("last_input", "_awaiting_backward")
-_OF_A_PARAMETER = ("_progress", "_turned")
+_CONTAINERS = (dict, list, set, deque, bytearray)
+_NOT_LOOKED_INTO = frozenset(sys.stdlib_module_names) | {"torch", "numpy"}
+"""Whose objects are compared as a whole, by == or identity."""
 
 
 class Structure:
-    """What a recording of a network depends on, apart from the values of its tensors.
+    """What a recording of a network and a loss depends on, as it is now.
 
-    Notices a layer that was added, taken out or replaced, a setting that was changed, a weight
-    or a state replaced (not edited in place), another rule or gate, a parameter frozen.
+    The check is made at every call, so it is a few comparisons in C. A container or an object's
+    attributes are compared with a copy; beside that, tensors are looked up anew and compared by
+    their address and shape, since `==` of two tensors says something else.
     """
 
     def __init__(self, network: Layer, loss: Loss | None) -> None:
-        layers = [layer for _, layer in network.layers_by_path()]
-        parameters = [each for layer in layers for each in layer.own_parameters().values()]
-        gates = {each.gate: None for each in parameters if each.gate is not None}
-        self._gates = [gate for gate in gates if gate.accumulates]
-        buffers = [each for layer in layers for each in layer.own_buffers().values()]
-        self._live = [vars(each) for each in (*layers, *parameters, *buffers)]
-        self._live += [each.state for each in parameters]
-        if loss is not None:
-            self._live.append(vars(loss))
-        self._kept = [_copied(each) for each in self._live]
+        found = _Walk(network, loss)
+        self._gates = [each for each in found.gates if each.accumulates and loss is not None]
+        self._live = [each for each, _ in found.containers]
+        self._passing = [passing for _, passing in found.containers]
+        self._kept = [copy.copy(each) for each in self._live]
+        self._shaped = [home[key] for home, key in found.tensors]
+        self._tensors = [*self._shaped, *(home[key] for home, key in found.steady)]
+        self._addresses = list(map(Tensor.data_ptr, self._tensors))
+        self._strides = list(map(Tensor.stride, self._shaped))
+        self._counts = list(map(Tensor.numel, self._shaped))
+        # Another tensor in a tensor's place is noticed as a container that is not equal any more,
+        # for == cannot say yes or no; but of one element it can.
+        places = [*found.tensors, *found.steady]
+        small = [(home, key) for home, key in places if home[key].numel() <= 1]
+        self._homes, self._keys = [home for home, _ in small], [key for _, key in small]
+        self._small = list(map(id, map(getitem, self._homes, self._keys)))
+        self._others = [(read, read()) for read in found.others]
+        self.turn = 0
+        """How often something that passes from call to call was found to be another."""
 
     @property
     def accumulates(self) -> bool:
@@ -40,27 +68,154 @@ class Structure:
         return [gate.phase for gate in self._gates]
 
     def still_holds(self) -> bool:
-        """Whether all is as it was, by identity: one comparison in C."""
+        """Whether all is as it was."""
         try:
-            return self._live == self._kept or self._holds_but_for_calls()
-        except RuntimeError:  # two tensors compared: one was replaced by another
+            try:
+                as_kept = self._live == self._kept
+            except RuntimeError:  # two tensors compared, perhaps what passes from call to call
+                as_kept = False
+            return (
+                (as_kept or self._holds_but_for_passing())
+                and list(map(Tensor.data_ptr, self._tensors)) == self._addresses
+                and list(map(Tensor.stride, self._shaped)) == self._strides
+                and list(map(Tensor.numel, self._shaped)) == self._counts
+                and list(map(id, map(getitem, self._homes, self._keys))) == self._small
+                and (not self._others or all(read() == kept for read, kept in self._others))
+            )
+        except Exception:  # whatever cannot be compared with what was there is not the same
             return False
 
-    def _holds_but_for_calls(self) -> bool:
+    def _holds_but_for_passing(self) -> bool:
         """The same, where layers were also called by themselves meanwhile."""
-        same = [_settings(each) for each in self._live] == [_settings(each) for each in self._kept]
-        if same:
-            self._kept = [_copied(each) for each in self._live]
-        return same
+        for live, kept, passing in zip(self._live, self._kept, self._passing, strict=True):
+            if passing:
+                live, kept = _without(live, passing), _without(kept, passing)
+            if live != kept:
+                return False
+        self._kept = [copy.copy(each) for each in self._live]
+        self.turn += 1
+        return True
 
 
-def _copied(attributes: dict[str, Any]) -> dict[str, Any]:
-    """A copy to compare with, lists of layers copied too; the step number goes on counting."""
-    return {
-        name: list(value) if isinstance(value, list) and name not in _OF_A_PARAMETER else value
-        for name, value in attributes.items()
-    }
+def _without(attributes: dict[str, Any], names: frozenset[str]) -> dict[str, Any]:
+    return {name: value for name, value in attributes.items() if name not in names}
 
 
-def _settings(attributes: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in attributes.items() if name not in _OF_A_CALL}
+_Place = tuple[Any, Any]
+"""What holds a value, and the key or index it has there."""
+
+
+class _Walk:
+    """All that can be reached from a network and a loss, each object once.
+
+    Attributes:
+        containers: dicts, lists and the like that can be edited in place, the attributes of
+            objects among them; with the keys that pass from call to call.
+        tensors: their places.
+        steady: places of tensors that keep their shapes.
+        gates: in front of parameters.
+        others: functions that read what takes a comparison of its own.
+    """
+
+    def __init__(self, network: Layer, loss: Loss | None) -> None:
+        self.containers: list[tuple[Any, frozenset[str]]] = []
+        self.tensors: list[_Place] = []
+        self.steady: list[_Place] = []
+        self.gates: list[Gate] = []
+        self.others: list[Callable[[], Any]] = []
+        self._seen: dict[int, Any] = {}
+        self._ahead: deque[tuple[Any, Any, list[_Place]]] = deque()
+        self._look_ahead([network, loss], self.tensors)
+        while self._ahead:
+            self._visit(*self._ahead.popleft())
+
+    def _look_ahead(self, home: Any, shapes: list[_Place]) -> None:
+        """Note the contents of a list, a tuple or a dict, to be visited."""
+        keys = home if isinstance(home, dict) else range(len(home))
+        self._ahead.extend((home, key, shapes) for key in keys)
+
+    def _visit(self, home: Any, key: Any, shapes: list[_Place]) -> None:
+        value = home[key]
+        if isinstance(value, Tensor):
+            shapes.append((home, key))
+            return
+        if isinstance(value, numpy.ndarray):
+            self.others.append(lambda: _contents(home[key]))
+            return
+        kind: Any = type(value)
+        if _says_little(kind):
+            self.others.append(lambda: id(home[key]))
+        if id(value) in self._seen:
+            return
+        self._seen[id(value)] = value
+        if isinstance(value, _CONTAINERS):
+            self.containers.append((value, frozenset()))
+        if isinstance(value, dict):
+            if shapes is not self.steady:
+                self.others.append(lambda: list(value))  # dicts in another order are equal
+            self._look_ahead(list(value), shapes)
+            self._look_ahead(value, shapes)
+        elif isinstance(value, list | tuple):
+            self._look_ahead(value, shapes)
+        elif isinstance(value, set | frozenset | deque):
+            self._look_ahead(list(value), shapes)
+        if _is_looked_into(kind):
+            self._enter_object(value, kind, shapes)
+
+    def _enter_object(self, value: Any, kind: Any, shapes: list[_Place]) -> None:
+        if isinstance(value, Gate):
+            self.gates.append(value)
+        passing, steady = _declared(kind, "passing"), _declared(kind, "steady")
+        attributes = getattr(value, "__dict__", None)
+        if attributes is not None:
+            self.containers.append((attributes, passing))
+            for name in attributes:
+                if name not in passing:
+                    self._ahead.append(
+                        (attributes, name, self.steady if name in steady else shapes)
+                    )
+        for name in _slots(kind) - passing:
+            if hasattr(value, name):
+                self.others.append(partial(getattr, value, name))
+                self._look_ahead([getattr(value, name)], shapes)
+
+
+def _contents(array: Any) -> Any:
+    """What an array holds, to the bit; of objects, which they are."""
+    return type(array), array.shape, array.dtype, array.tobytes()
+
+
+@cache
+def _is_looked_into(kind: Any) -> bool:
+    """Whether objects of a class are more than a value: they have attributes, and a maker here."""
+    maker = kind.__module__.partition(".")[0]
+    has_attributes = getattr(kind, "__dictoffset__", 0) != 0 or bool(_slots(kind))
+    return has_attributes and maker not in _NOT_LOOKED_INTO and not issubclass(kind, type)
+
+
+@cache
+def _says_little(kind: Any) -> bool:
+    """Whether two objects of a class that are equal may still differ: its `==` is its own."""
+    if not _is_looked_into(kind) or kind.__eq__ is object.__eq__:
+        return False
+    return not (is_dataclass(kind) and all(each.compare for each in fields(kind)))
+
+
+@cache
+def _declared(kind: Any, name: str) -> frozenset[str]:
+    """The attributes that a class and its bases name in a class attribute."""
+    said = [vars(base).get(name) for base in kind.__mro__]
+    return frozenset[str]().union(*(each for each in said if isinstance(each, frozenset)))
+
+
+@cache
+def _slots(kind: Any) -> frozenset[str]:
+    return frozenset(_slots_of(kind)) - {"__dict__", "__weakref__"}
+
+
+def _slots_of(kind: Any) -> Iterator[str]:
+    for base in kind.__mro__:
+        names = vars(base).get("__slots__", ())
+        for name in (names,) if isinstance(names, str) else names:
+            private = name.startswith("__") and not name.endswith("__")
+            yield f"_{base.__name__.lstrip('_')}{name}" if private else name
