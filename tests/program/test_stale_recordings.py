@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import copy
-import inspect
 import math
 from dataclasses import dataclass, field
 
 import numpy
 import pytest
 import torch
-from tests.cases import LAYERS, rules
 
 import backhand as bh
 from backhand.learning.rules.penalized import Penalized
 from backhand.program import Native, Replay
 from backhand.program.structure import Structure
+from cases import LAYERS, LOSSES, RULES
 
 
 @dataclass(eq=False)
@@ -249,22 +248,15 @@ def other(value):
     return copy.copy(value) if type(value).__eq__ is object.__eq__ else object()
 
 
-PUBLIC = [getattr(bh, name) for name in bh.__all__ if inspect.isclass(getattr(bh, name))]
-LOSSES = [
-    bh.Weighted(bh.CrossEntropyLoss()) if kind is bh.Weighted else kind()
-    for kind in PUBLIC
-    if issubclass(kind, bh.Loss) and kind is not bh.Loss
-]
-
-
 def everything() -> dict[str, tuple[bh.Layer, bh.Loss]]:
-    cases = {name: (make(3), bh.MSELoss()) for name, make in LAYERS.items()}
-    for name, rule in {**rules(), "Penalized": Penalized(bh.Adam())}.items():
+    cases = {f"layer {case}": (case.layer(), bh.MSELoss()) for case in LAYERS}
+    rules = {str(case): case.rule() for case in RULES} | {"Penalized": Penalized(bh.Adam())}
+    for name, rule in rules.items():
         cases[f"rule {name}"] = bh.FullyConnected(3, 2).learn_with(rule), bh.MSELoss()
     for name, gate in {"Gate": bh.Gate(1.0), "Accumulation": bh.Accumulation(2)}.items():
         cases[name] = bh.FullyConnected(3, 2).gate_with(gate), bh.MSELoss()
-    for loss in LOSSES:
-        cases[repr(loss)] = bh.FullyConnected(3, 2), loss
+    for case in LOSSES:
+        cases[f"loss {case}"] = bh.FullyConnected(3, 2), case.loss()
     return cases
 
 
