@@ -1,0 +1,85 @@
+"""Embeddings: a row of numbers for each token."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Int64
+from torch import Tensor
+
+from backhand.layer import Layer, LayerError
+from backhand.layers.initializers import Initializer, Normal
+from backhand.learning.parameter import Parameter
+
+
+class Embedding(Layer):
+    """output = weight[index]: the row of each token.
+
+    Shapes: input (*batch) of int64 tokens, output (*batch, embedding_dim), weight
+    (num_embeddings, embedding_dim).
+    Backward: the rows that were used learn their errors, summed over their uses; tokens have no
+    derivative, so there is no input error.
+    Bengio et al., "A Neural Probabilistic Language Model" (2003), section 2.
+
+    Args:
+        num_embeddings: how many tokens there are; at least 1.
+        embedding_dim: numbers in a row; at least 1.
+        padding_idx: a token whose row begins at 0 and does not learn; default None.
+        initializer: makes the weight; default normal of deviation 1.
+
+    Raises:
+        ValueError: an argument is out of range; or, from `check_values`, a token is.
+        LayerError: (at a call) the input is not int64.
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        padding_idx: int | None = None,
+        initializer: Initializer = Normal(1.0),
+    ) -> None:
+        if num_embeddings < 1 or embedding_dim < 1:
+            raise ValueError(
+                "Embedding: expected at least 1 token and 1 number for each, got "
+                f"{num_embeddings}, {embedding_dim}"
+            )
+        if padding_idx is not None and not 0 <= padding_idx < num_embeddings:
+            raise ValueError(
+                f"Embedding: expected padding_idx from 0 to {num_embeddings - 1}, got {padding_idx}"
+            )
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        self.padding_idx = padding_idx
+        self.initializer = initializer
+        self.weight = Parameter(initializer(num_embeddings, embedding_dim))
+        if padding_idx is not None:
+            self.weight.value[padding_idx] = 0
+
+    def check_values(self, input: Int64[Tensor, "*batch"]) -> None:
+        if input.numel():
+            lowest, highest = int(input.min()), int(input.max())
+            if lowest < 0 or highest >= self.num_embeddings:
+                wrong = lowest if lowest < 0 else highest
+                raise LayerError(
+                    f"{self!r} expected tokens from 0 to {self.num_embeddings - 1}, got {wrong}"
+                )
+
+    def forward(
+        self, input: Int64[Tensor, "*batch"], training: bool
+    ) -> tuple[Float[Tensor, "*batch features"], Int64[Tensor, "*batch"]]:
+        if input.dtype is not torch.int64:
+            raise LayerError(f"{self!r} expected int64 tokens, got {input.dtype}")
+        rows = self.weight.value.index_select(0, input.reshape(-1))
+        return rows.reshape(*input.shape, self.embedding_dim), input
+
+    def propagate(
+        self,
+        error: Float[Tensor, "*batch features"],
+        input: Int64[Tensor, "*batch"],
+        learning_rate: float,
+    ) -> None:
+        rows = error.reshape(-1, self.embedding_dim)
+        index = input.reshape(-1)
+        if self.padding_idx is not None:
+            rows = rows * (index != self.padding_idx).to(rows.dtype).unsqueeze(-1)
+        self.weight.learn_rows(index, rows, learning_rate)
