@@ -10,9 +10,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backhand.layer import Layer, LayerError
-from backhand.layers.channels import all_but_channels, channelwise, expect_channels, learn_channels
+from backhand.layers.channels import (
+    all_but_channels,
+    channelwise,
+    expect_channels,
+    learn_channels,
+    scale_and_shift,
+)
 from backhand.layers.normalization import (
-    affine,
     expect_small,
     standardized,
     standardized_error,
@@ -50,28 +55,27 @@ class BatchNorm(Layer):
         self.track_running_stats = track_running_stats
         self.weight = Parameter(torch.ones(num_features)) if affine else None
         self.bias = Parameter(torch.zeros(num_features)) if affine else None
-        if track_running_stats:
-            self.running_mean = Buffer(torch.zeros(num_features))
-            self.running_var = Buffer(torch.ones(num_features))
-        counts = track_running_stats and momentum is None
+        tracked = track_running_stats
+        self.running_mean = Buffer(torch.zeros(num_features)) if tracked else None
+        self.running_var = Buffer(torch.ones(num_features)) if tracked else None
+        counts = tracked and momentum is None
         self.batches = Buffer(torch.zeros((), dtype=torch.int64)) if counts else None
 
     def forward(
         self, input: Float[Tensor, "batch channels *lengths"], training: bool
     ) -> tuple[Float[Tensor, "batch channels *lengths"], tuple[Tensor, ...] | None]:
         self._expect(input)
-        weight, bias = channelwise(self.weight, input), channelwise(self.bias, input)
-        if not training and self.track_running_stats:
-            mean = channelwise(self.running_mean, input)
-            inverse = torch.rsqrt(channelwise(self.running_var, input) + self.eps)
-            return affine((input - mean) * inverse, weight, bias), None
+        if not training and self.running_mean is not None and self.running_var is not None:
+            mean = channelwise(self.running_mean.value, input)
+            inverse = torch.rsqrt(channelwise(self.running_var.value, input) + self.eps)
+            return scale_and_shift((input - mean) * inverse, self.weight, self.bias), None
         if training and self._values_a_channel(input) < 2:
             raise LayerError(
                 f"{self!r} expected more than one value a channel in training, "
                 f"got {tuple(input.shape)}"
             )
         z, inverse, mean, variance = standardized(input, all_but_channels(input), self.eps)
-        return affine(z, weight, bias), (z, inverse, mean, variance)
+        return scale_and_shift(z, self.weight, self.bias), (z, inverse, mean, variance)
 
     def propagate(
         self,
@@ -80,22 +84,20 @@ class BatchNorm(Layer):
         learning_rate: float,
     ) -> Float[Tensor, "batch channels *lengths"]:
         z, inverse, mean, variance = memory
-        weight = channelwise(self.weight, z)
-        scaled_error = error if weight is None else error * weight
+        scaled_error = scale_and_shift(error, self.weight, None)
         input_error = standardized_error(scaled_error, z, inverse, all_but_channels(z))
         learn_channels(self.weight, error * z, learning_rate)
         learn_channels(self.bias, error, learning_rate)
-        if self.track_running_stats:
-            self._follow(mean.flatten(), variance.flatten(), self._values_a_channel(z))
+        self._follow(mean.flatten(), variance.flatten(), self._values_a_channel(z))
         return input_error
 
     def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
         """Move the running statistics towards a batch's: its mean, and its unbiased variance."""
         unbiased = variance * (count / (count - 1))
         for running, now in ((self.running_mean, mean), (self.running_var, unbiased)):
-            if self.batches is None:
+            if running is not None and self.momentum is not None:
                 running.follow(now, self.momentum)
-            else:
+            elif running is not None and self.batches is not None:
                 running.become(running.value + (now - running.value) / (self.batches.value + 1))
         if self.batches is not None:
             self.batches.become(self.batches.value + 1)

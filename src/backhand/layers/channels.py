@@ -16,13 +16,20 @@ from backhand.layers.normalization import (
     standardized_error,
     value_of,
 )
-from backhand.learning.buffer import Buffer
 from backhand.learning.parameter import Parameter
 
 
-def channelwise(parameter: Parameter | Buffer | None, like: Tensor) -> Tensor | None:
-    """The value, one number a channel, so that it broadcasts over (batch, channels, …)."""
-    return None if parameter is None else parameter.value.reshape(-1, *(1,) * (like.dim() - 2))
+def channelwise(values: Tensor, like: Tensor) -> Tensor:
+    """One number a channel, so that they broadcast over (batch, channels, …)."""
+    return values.reshape(-1, *(1,) * (like.dim() - 2))
+
+
+def scale_and_shift(
+    z: Tensor, weight: Parameter | None, bias: Parameter | None
+) -> Float[Tensor, "batch channels *lengths"]:
+    """z · weight + bias, channel by channel, each where there is one."""
+    values = (None if each is None else channelwise(each.value, z) for each in (weight, bias))
+    return affine(z, *values)
 
 
 def learn_channels(parameter: Parameter | None, errors: Tensor, learning_rate: float) -> None:
@@ -89,7 +96,7 @@ class GroupNorm(Layer):
         expect_channels(self, input, self.num_channels, value_of(self.weight))
         z, inverse, _, _ = standardized(self._groups(input), (-1,), self.eps)
         z = z.reshape(input.shape)
-        return affine(z, channelwise(self.weight, z), channelwise(self.bias, z)), (z, inverse)
+        return scale_and_shift(z, self.weight, self.bias), (z, inverse)
 
     def propagate(
         self,
@@ -98,8 +105,7 @@ class GroupNorm(Layer):
         learning_rate: float,
     ) -> Float[Tensor, "batch channels *lengths"]:
         z, inverse = memory
-        weight = channelwise(self.weight, z)
-        scaled_error = error if weight is None else error * weight
+        scaled_error = scale_and_shift(error, self.weight, None)
         grouped = self._groups(scaled_error), self._groups(z)
         input_error = standardized_error(*grouped, inverse, (-1,)).reshape(error.shape)
         learn_channels(self.weight, error * z, learning_rate)

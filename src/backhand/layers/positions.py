@@ -144,7 +144,7 @@ class RotaryEmbedding(Layer):
 
 
 def position_angles(values: Tensor, base: float) -> Tensor:
-    """t / base^(2i / features) for each position t and pair i: (time, features / 2), in float64."""
+    """T / base^(2i / features) for each position t and pair i: (time, features / 2), in float64."""
     time, features = values.shape[-2:]
     positions = torch.arange(time, dtype=torch.float64, device=values.device)
     powers = torch.arange(0, features, 2, dtype=torch.float64, device=values.device) / features

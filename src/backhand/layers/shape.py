@@ -1,4 +1,4 @@
-"""Layers that only give their input another shape. They take the learning rate and leave it alone."""
+"""Layers that only give their input another shape, and the error its own again."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from backhand.layer import Layer, LayerError
 from backhand.layers.attention import Attention
 from backhand.layers.linear import FullyConnected
 from backhand.networks.branches import add_errors
-from backhand.networks.parts import forward_part, propagate_part
+from backhand.networks.parts import forward_child, propagate_child
 from backhand.networks.sequential import Sequential
 from backhand.networks.sharing import share_repeated
 
@@ -95,11 +95,11 @@ class MultiHeadAttention(Layer):
         sources, masks = self._sources(input)
         memories, heads = [], []
         for part, source in zip(("query", "key", "value"), sources, strict=True):
-            head, memory = forward_part(self, part, source, training)
+            head, memory = forward_child(getattr(self, part), part, source, training)
             heads.append(head)
             memories.append(memory)
-        joined, attended = forward_part(self, "attention", (*heads, *masks), training)
-        output, memory = forward_part(self, "output", joined, training)
+        joined, attended = forward_child(self.attention, "attention", (*heads, *masks), training)
+        output, memory = forward_child(self.output, "output", joined, training)
         given = 0 if isinstance(input, Tensor) else len(input) - len(masks)
         return output, (*memories, attended, memory, given)
 
@@ -107,10 +107,10 @@ class MultiHeadAttention(Layer):
         self, error: Float[Tensor, "batch time features"], memory: Any, learning_rate: float
     ) -> Any:
         *memories, attended, outward, given = memory
-        joined = propagate_part(self, "output", error, outward, learning_rate)
-        heads = propagate_part(self, "attention", joined, attended, learning_rate)
+        joined = propagate_child(self.output, "output", error, outward, learning_rate)
+        heads = propagate_child(self.attention, "attention", joined, attended, learning_rate)
         errors = [
-            propagate_part(self, part, head, memory, learning_rate)
+            propagate_child(getattr(self, part), part, head, memory, learning_rate)
             for part, head, memory in zip(("query", "key", "value"), heads, memories, strict=False)
         ]
         masks = (None,) * (len(heads) - 3)

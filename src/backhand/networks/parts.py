@@ -1,4 +1,7 @@
-"""Parts: how a network passes its input through the layers it keeps as attributes."""
+"""Parts: how a network passes its input through a layer in it, and its error back.
+
+A problem in the layer carries its name on the way up.
+"""
 
 from __future__ import annotations
 
@@ -7,19 +10,17 @@ from typing import Any
 from backhand.layer import Layer, placed
 
 
-def forward_part(network: Layer, name: str, input: Any, training: bool) -> tuple[Any, Any]:
-    """The output and memory of the layer kept as `name`; a problem in it carries that name."""
-    layer: Layer = getattr(network, name)
+def forward_child(child: Layer, name: str, input: Any, training: bool) -> tuple[Any, Any]:
+    """The child's output and memory."""
     try:
-        return layer.forward(input, training)
+        return child.forward(input, training)
     except Exception as problem:
-        raise placed(problem, name, layer)
+        raise placed(problem, name, child)
 
 
-def propagate_part(network: Layer, name: str, error: Any, memory: Any, learning_rate: float) -> Any:
-    """The input error of the layer kept as `name`; a problem in it carries that name."""
-    layer: Layer = getattr(network, name)
+def propagate_child(child: Layer, name: str, error: Any, memory: Any, learning_rate: float) -> Any:
+    """The child's input error."""
     try:
-        return layer.propagate(error, memory, learning_rate)
+        return child.propagate(error, memory, learning_rate)
     except Exception as problem:
-        raise placed(problem, name, layer)
+        raise placed(problem, name, child)
