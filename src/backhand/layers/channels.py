@@ -27,7 +27,7 @@ def channelwise(values: Tensor, like: Tensor) -> Tensor:
 def scale_and_shift(
     z: Tensor, weight: Parameter | None, bias: Parameter | None
 ) -> Float[Tensor, "batch channels *lengths"]:
-    """z · weight + bias, channel by channel, each where there is one."""
+    """Z · weight + bias, channel by channel, each where there is one."""
     values = (None if each is None else channelwise(each.value, z) for each in (weight, bias))
     return affine(z, *values)
 
