@@ -34,7 +34,9 @@ def series(name: str) -> np.ndarray:
     if name == "elnino":
         return sm.datasets.elnino.load_pandas().data.iloc[:, 1:].to_numpy().ravel()
     if name == "co2":
-        return sm.datasets.co2.load_pandas().data["co2"].resample("MS").mean().interpolate().to_numpy()
+        return (
+            sm.datasets.co2.load_pandas().data["co2"].resample("MS").mean().interpolate().to_numpy()
+        )
     return sm.datasets.sunspots.load_pandas().data["SUNACTIVITY"].to_numpy()
 
 
@@ -99,7 +101,10 @@ def main() -> tuple[float, float]:
     print(f"{options.series}, {len(actual)} steps forecast, in {history[-1].seconds:.1f} s")
     print(f"mean absolute error: {errors[0]:.3f}, seasonal naive {errors[1]:.3f}")
     names = (options.cell.upper(), "seasonal naive")
-    write(picture(options.series, actual, dict(zip(names, (ours, naive), strict=True))), options.picture)
+    write(
+        picture(options.series, actual, dict(zip(names, (ours, naive), strict=True))),
+        options.picture,
+    )
     return errors[0], errors[1]
 
 

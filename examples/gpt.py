@@ -26,11 +26,15 @@ from backhand.training import one_cycle
 def block(width: int, heads: int) -> bh.Sequential:
     """Attention, then a network of each position alone; both on residual paths."""
     attention = bh.MultiHeadAttention(width, heads, causal=True)
-    wide = [bh.FullyConnected(width, 4 * width), bh.GELU("tanh"), bh.FullyConnected(4 * width, width)]
+    wide = [
+        bh.FullyConnected(width, 4 * width),
+        bh.GELU("tanh"),
+        bh.FullyConnected(4 * width, width),
+    ]
     return bh.Sequential(
         [
             bh.Residual(bh.Sequential([bh.LayerNorm(width), attention])),
-            bh.Residual(bh.Sequential([bh.LayerNorm(width), *wide])),
+            bh.Residual(bh.Sequential([bh.LayerNorm(width), wide, bh.GELU("tanh"), back])),
         ]
     )
 
@@ -48,14 +52,18 @@ def gpt(tokens: int, length: int, width: int, heads: int, depth: int) -> bh.Sequ
     return bh.Sequential([table, position, *blocks, bh.LayerNorm(width), logits])
 
 
-def windows(text: Tensor, length: int, count: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+def windows(
+    text: Tensor, length: int, count: int, generator: torch.Generator
+) -> tuple[Tensor, Tensor]:
     """Pieces of the text drawn anywhere, and each one's next characters."""
     starts = torch.randint(len(text) - length, (count,), generator=generator)
     places = starts.unsqueeze(1) + torch.arange(length + 1)
     return text[places[:, :-1]], text[places[:, 1:]]
 
 
-def write_on(network: bh.Layer, prompt: list[int], count: int, length: int, heat: float) -> list[int]:
+def write_on(
+    network: bh.Layer, prompt: list[int], count: int, length: int, heat: float
+) -> list[int]:
     """The prompt, and so many characters drawn one after another."""
     written = list(prompt)
     for _ in range(count):
@@ -85,7 +93,7 @@ def main() -> float:
     parser.add_argument("--picture", type=Path, default=Path("gpt-losses.png"))
     parser.add_argument("--prompt", default="\n")
     parser.add_argument("--sample", type=int, default=300, help="characters to write on")
-    parser.add_argument("--heat", type=float, default=0.8, help="of the draw: 1 as learnt, 0 greedy")
+    parser.add_argument("--heat", type=float, default=0.8, help="of the draw; 1 as learnt")
     parser.add_argument("--steps", type=int, default=500)
     parser.add_argument("--batch", type=int, default=12)
     parser.add_argument("--length", type=int, default=64, help="characters seen at once")
@@ -103,7 +111,9 @@ def main() -> float:
     tokens = torch.tensor([number[character] for character in text])
     train, held_out = tokens[: len(tokens) * 9 // 10], tokens[len(tokens) * 9 // 10 :]
     if len(held_out) <= options.length:
-        parser.error(f"{options.text} has {len(text)} characters; more than {10 * options.length}, please")
+        parser.error(
+            f"{options.text} has {len(text)} characters; more than {10 * options.length}, please"
+        )
     network = gpt(len(alphabet), options.length, options.width, options.heads, options.depth)
     network.learn_with(bh.AdamW()).gate_with(bh.Gate(max_norm=1.0))
     loss, schedule = bh.CrossEntropyLoss(), one_cycle(options.rate, peak=0.1)

@@ -67,7 +67,7 @@ def convolutional(side: int) -> bh.Sequential:
 
 
 def residual_block(channels: int, outputs: int, stride: int) -> bh.Sequential:
-    """output = ReLU(input + branch(input)); a 1 × 1 convolution where the shape changes.
+    """Output = ReLU(input + branch(input)); a 1 × 1 convolution where the shape changes.
 
     He et al., "Deep Residual Learning for Image Recognition" (2016), figure 2.
     """

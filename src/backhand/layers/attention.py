@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backhand.arguments import truth, whole
 from backhand.layer import Layer, LayerError
 
 
@@ -41,10 +42,8 @@ class Attention(Layer):
     """
 
     def __init__(self, causal: bool = False, block_size: int = 128) -> None:
-        if block_size < 1:
-            raise ValueError(f"Attention: expected a block_size of at least 1, got {block_size}")
-        self.causal = causal
-        self.block_size = block_size
+        self.causal = truth("Attention", "causal", causal)
+        self.block_size = whole("Attention", "block_size", block_size)
 
     def forward(self, input: tuple[Tensor, ...], training: bool) -> tuple[Tensor, Any]:
         query, key, value, present = self._expect(input)

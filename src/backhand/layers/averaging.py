@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backhand.arguments import truth
 from backhand.layer import Layer
 from backhand.layers.pooling import expect_at_most_half
 from backhand.layers.windows import Size, images, like, positions, sizes, written
@@ -87,8 +88,8 @@ class AveragePooling(Averaging):
         self.kernel_size = written(self._kernel)
         self.stride = None if stride is None else written(self._stride)
         self.padding = written(self._pads)
-        self.ceil_mode = ceil_mode
-        self.count_include_pad = count_include_pad
+        self.ceil_mode = truth(type(self).__name__, "ceil_mode", ceil_mode)
+        self.count_include_pad = truth(type(self).__name__, "count_include_pad", count_include_pad)
 
     def windows(self, length: int, axis: int) -> tuple[Window, ...]:
         k, s, pad = self._kernel[axis], self._stride[axis], self._pads[axis]

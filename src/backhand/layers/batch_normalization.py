@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backhand.arguments import finite, truth, whole
 from backhand.layer import Layer, LayerError
 from backhand.layers.channels import (
     all_but_channels,
@@ -43,16 +44,14 @@ class BatchNorm(Layer):
         track_running_stats: bool = True,
     ) -> None:
         name = type(self).__name__
-        if num_features < 1:
-            raise ValueError(f"{name}: expected at least 1 feature, got {num_features}")
-        if momentum is not None and not 0 <= momentum <= 1:
+        self.num_features = whole(name, "num_features", num_features)
+        if momentum is not None and not 0 <= finite(name, "momentum", momentum) <= 1:
             raise ValueError(f"{name}: expected momentum in [0, 1] or None, got {momentum}")
         expect_small(self, eps)
-        self.num_features = num_features
         self.eps = eps
         self.momentum = momentum
-        self.affine = affine
-        self.track_running_stats = track_running_stats
+        self.affine = truth(name, "affine", affine)
+        self.track_running_stats = truth(name, "track_running_stats", track_running_stats)
         self.weight = Parameter(torch.ones(num_features)) if affine else None
         self.bias = Parameter(torch.zeros(num_features)) if affine else None
         tracked = track_running_stats

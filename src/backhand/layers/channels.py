@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backhand.arguments import truth, whole
 from backhand.layer import Layer, LayerError
 from backhand.layers.normalization import (
     affine,
@@ -77,16 +78,16 @@ class GroupNorm(Layer):
     def __init__(
         self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True
     ) -> None:
-        if num_groups < 1 or num_channels < 1 or num_channels % num_groups:
+        self.num_groups = whole("GroupNorm", "num_groups", num_groups)
+        self.num_channels = whole("GroupNorm", "num_channels", num_channels)
+        if num_channels % num_groups:
             raise ValueError(
                 "GroupNorm: expected num_channels divisible by num_groups, got "
                 f"num_groups={num_groups}, num_channels={num_channels}"
             )
         expect_small(self, eps)
-        self.num_groups = num_groups
-        self.num_channels = num_channels
         self.eps = eps
-        self.affine = affine
+        self.affine = truth("GroupNorm", "affine", affine)
         self.weight = Parameter(torch.ones(num_channels)) if affine else None
         self.bias = Parameter(torch.zeros(num_channels)) if affine else None
 

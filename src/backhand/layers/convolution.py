@@ -14,6 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backhand.arguments import instance, truth, whole
 from backhand.layer import Layer, LayerError
 from backhand.layers.initializers import Initializer, KaimingUniform
 from backhand.layers.windows import Size, cut, images, like, padded, sizes, written
@@ -69,17 +70,15 @@ class Windowed(Layer):
         dilation: Size,
         groups: int,
     ) -> None:
-        for name, count in (("in_channels", in_channels), ("out_channels", out_channels)):
-            sizes(self, name, count, 1, 1)
-        sizes(self, "groups", groups, 1, 1)
+        owner = type(self).__name__
+        self.in_channels = whole(owner, "in_channels", in_channels)
+        self.out_channels = whole(owner, "out_channels", out_channels)
+        self.groups = whole(owner, "groups", groups)
         if in_channels % groups or out_channels % groups:
             raise ValueError(
-                f"{type(self).__name__}: expected channels divisible by groups={groups}, got "
+                f"{owner}: expected channels divisible by groups={groups}, got "
                 f"in_channels={in_channels}, out_channels={out_channels}"
             )
-        self.in_channels = in_channels
-        self.out_channels = out_channels
-        self.groups = groups
         self._kernel = sizes(self, "kernel_size", kernel_size, self.axes, 1)
         self._stride = sizes(self, "stride", stride, self.axes, 1)
         self._dilation = sizes(self, "dilation", dilation, self.axes, 1)
@@ -91,6 +90,10 @@ class Windowed(Layer):
         return super().settings() | {"bias": self.bias is not None}
 
     bias: Parameter | None
+
+    def _bias(self, wanted: bool) -> Parameter | None:
+        truth(type(self).__name__, "bias", wanted)
+        return Parameter(torch.zeros(self.out_channels)) if wanted else None
 
     def _images(self, input: Tensor, weight: Tensor) -> Tensor:
         found = images(self, input, self.axes, self.in_channels)
@@ -121,9 +124,9 @@ class Convolution(Windowed):
         super().__init__(in_channels, out_channels, kernel_size, stride, dilation, groups)
         self._before, self._after = self._padding(padding)
         self.padding = padding if isinstance(padding, str) else written(self._before)
-        self.initializer = initializer
+        self.initializer = instance(type(self).__name__, "initializer", initializer, Initializer)
         self.weight = Parameter(initializer(out_channels, in_channels // groups, *self._kernel))
-        self.bias = Parameter(torch.zeros(out_channels)) if bias else None
+        self.bias = self._bias(bias)
 
     def _padding(self, padding: Size | str) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """Zeros before and after along each axis; "same" puts an odd one after, as PyTorch does."""

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from backhand.arguments import instance, whole
 from backhand.layer import Layer, LayerError
 from backhand.layers.initializers import Initializer, Normal
 from backhand.learning.parameter import Parameter
@@ -38,19 +39,15 @@ class Embedding(Layer):
         padding_idx: int | None = None,
         initializer: Initializer = Normal(1.0),
     ) -> None:
-        if num_embeddings < 1 or embedding_dim < 1:
-            raise ValueError(
-                "Embedding: expected at least 1 token and 1 number for each, got "
-                f"{num_embeddings}, {embedding_dim}"
-            )
-        if padding_idx is not None and not 0 <= padding_idx < num_embeddings:
+        name = "Embedding"
+        self.num_embeddings = whole(name, "num_embeddings", num_embeddings)
+        self.embedding_dim = whole(name, "embedding_dim", embedding_dim)
+        if padding_idx is not None and whole(name, "padding_idx", padding_idx, 0) >= num_embeddings:
             raise ValueError(
                 f"Embedding: expected padding_idx from 0 to {num_embeddings - 1}, got {padding_idx}"
             )
-        self.num_embeddings = num_embeddings
-        self.embedding_dim = embedding_dim
         self.padding_idx = padding_idx
-        self.initializer = initializer
+        self.initializer = instance(name, "initializer", initializer, Initializer)
         self.weight = Parameter(initializer(num_embeddings, embedding_dim))
         if padding_idx is not None:
             self.weight.value[padding_idx] = 0

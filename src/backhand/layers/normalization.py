@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backhand.arguments import finite, truth, whole
 from backhand.layer import Layer, LayerError
 from backhand.learning.parameter import Parameter
 
@@ -56,24 +57,21 @@ def value_of(parameter: Parameter | None) -> Tensor | None:
 
 def expect_small(layer: Layer, eps: float) -> None:
     """Refuse an eps that is not a finite number above 0."""
-    if not 0 < eps < math.inf:
-        raise ValueError(f"{type(layer).__name__}: expected a finite eps above 0, got {eps}")
+    if finite(type(layer).__name__, "eps", eps) <= 0:
+        raise ValueError(f"{type(layer).__name__}: expected an eps above 0, got {eps}")
 
 
 class _Trailing(Layer):
     """What LayerNorm and RMSNorm have in common: they look at the last axes."""
 
     def __init__(self, normalized_shape: int | Sequence[int]) -> None:
-        given = (
-            normalized_shape if isinstance(normalized_shape, tuple | list) else [normalized_shape]
-        )
-        whole = all(isinstance(each, int) and not isinstance(each, bool) for each in given)
-        if not given or not whole or min(given) < 1:
-            raise ValueError(
-                f"{type(self).__name__}: expected normalized_shape as one length of at least 1, or "
-                f"several, got {normalized_shape!r}"
-            )
-        self._shape = tuple(given)
+        owner = type(self).__name__
+        given: Any = normalized_shape
+        if not isinstance(given, tuple | list):
+            given = [given]
+        if not given:
+            raise ValueError(f"{owner}: expected normalized_shape with at least one length")
+        self._shape = tuple(whole(owner, "normalized_shape", each) for each in given)
         self._axes = tuple(range(-len(self._shape), 0))
         self.normalized_shape = normalized_shape
 
@@ -124,10 +122,12 @@ class LayerNorm(_Trailing):
         super().__init__(normalized_shape)
         expect_small(self, eps)
         self.eps = eps
-        self.elementwise_affine = elementwise_affine
+        self.elementwise_affine = truth(
+            type(self).__name__, "elementwise_affine", elementwise_affine
+        )
         self.weight = Parameter(torch.ones(self._shape)) if elementwise_affine else None
         self.bias = Parameter(torch.zeros(self._shape)) if elementwise_affine and bias else None
-        self._bias = bias
+        self._bias = truth("LayerNorm", "bias", bias)
 
     def settings(self) -> dict[str, Any]:
         return super().settings() | {"bias": self._bias}
@@ -182,7 +182,9 @@ class RMSNorm(_Trailing):
         if eps is not None:
             expect_small(self, eps)
         self.eps = eps
-        self.elementwise_affine = elementwise_affine
+        self.elementwise_affine = truth(
+            type(self).__name__, "elementwise_affine", elementwise_affine
+        )
         self.weight = Parameter(torch.ones(self._shape)) if elementwise_affine else None
 
     def forward(

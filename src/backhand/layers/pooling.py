@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
+from backhand.arguments import truth
 from backhand.layer import Layer
 from backhand.layers.windows import Size, images, like, positions, sizes, written
 
@@ -36,7 +37,7 @@ class MaxPooling(Layer):
         self.stride = None if stride is None else written(self._stride)
         self.padding = written(self._pads)
         self.dilation = written(self._dilation)
-        self.ceil_mode = ceil_mode
+        self.ceil_mode = truth(type(self).__name__, "ceil_mode", ceil_mode)
 
     def forward(
         self, input: Float[Tensor, "*batch_channels_lengths"], training: bool

@@ -6,6 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backhand.arguments import finite, instance, truth, whole
 from backhand.layer import Layer, LayerError
 from backhand.layers.initializers import Initializer, Normal
 from backhand.learning.parameter import Parameter
@@ -29,14 +30,10 @@ class PositionalEmbedding(Layer):
     """
 
     def __init__(self, length: int, features: int, initializer: Initializer = Normal(0.02)) -> None:
-        if length < 1 or features < 1:
-            raise ValueError(
-                f"PositionalEmbedding: expected at least 1 position and 1 feature, got {length}, "
-                f"{features}"
-            )
-        self.length = length
-        self.features = features
-        self.initializer = initializer
+        name = "PositionalEmbedding"
+        self.length = whole(name, "length", length)
+        self.features = whole(name, "features", features)
+        self.initializer = instance(name, "initializer", initializer, Initializer)
         self.weight = Parameter(initializer(length, features))
 
     def forward(
@@ -78,7 +75,7 @@ class SinusoidalPositions(Layer):
     """
 
     def __init__(self, features: int, base: float = 10_000.0) -> None:
-        expect_even("SinusoidalPositions", "features", features, base)
+        expect_even("SinusoidalPositions", features, base)
         self.features = features
         self.base = base
 
@@ -117,10 +114,10 @@ class RotaryEmbedding(Layer):
     """
 
     def __init__(self, features: int, base: float = 10_000.0, interleaved: bool = True) -> None:
-        expect_even("RotaryEmbedding", "features", features, base)
+        expect_even("RotaryEmbedding", features, base)
         self.features = features
         self.base = base
-        self.interleaved = interleaved
+        self.interleaved = truth("RotaryEmbedding", "interleaved", interleaved)
 
     def forward(
         self, input: Float[Tensor, "*batch time features"], training: bool
@@ -151,9 +148,9 @@ def position_angles(values: Tensor, base: float) -> Tensor:
     return positions.unsqueeze(-1) * torch.pow(base, -powers)
 
 
-def expect_even(name: str, what: str, features: int, base: float) -> None:
+def expect_even(name: str, features: int, base: float) -> None:
     """Refuse features that are not even, and a base that is not above 0."""
-    if features < 2 or features % 2:
-        raise ValueError(f"{name}: expected an even number of {what}, got {features}")
-    if not 0 < base < float("inf"):
-        raise ValueError(f"{name}: expected a finite base above 0, got {base}")
+    if whole(name, "features", features, 2) % 2:
+        raise ValueError(f"{name}: expected an even number of features, got {features}")
+    if finite(name, "base", base) <= 0:
+        raise ValueError(f"{name}: expected a base above 0, got {base}")

@@ -8,6 +8,7 @@ from typing import Any
 from jaxtyping import Shaped
 from torch import Tensor
 
+from backhand.arguments import whole
 from backhand.layer import Layer, LayerError
 
 
@@ -27,10 +28,10 @@ class Flatten(Layer):
     """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
+        self.start_dim = whole("Flatten", "start_dim", start_dim, -math.inf)
+        self.end_dim = whole("Flatten", "end_dim", end_dim, -math.inf)
         if start_dim == 0:
             raise ValueError("Flatten: expected start_dim other than 0, the batch axis")
-        self.start_dim = start_dim
-        self.end_dim = end_dim
 
     def forward(
         self, input: Shaped[Tensor, "*shape"], training: bool
@@ -64,9 +65,8 @@ class Reshape(Layer):
     """
 
     def __init__(self, shape: Any) -> None:
-        self.shape = tuple(shape)
-        if not all(isinstance(each, int) and each >= 1 for each in self.shape):
-            raise ValueError(f"Reshape: expected lengths of at least 1, got {shape}")
+        given = shape if isinstance(shape, tuple | list) else [shape]
+        self.shape = tuple(whole("Reshape", "shape", each) for each in given)
 
     def forward(
         self, input: Shaped[Tensor, "batch *shape"], training: bool
@@ -98,10 +98,10 @@ class Transpose(Layer):
     """
 
     def __init__(self, dim0: int, dim1: int) -> None:
+        self.dim0 = whole("Transpose", "dim0", dim0, -math.inf)
+        self.dim1 = whole("Transpose", "dim1", dim1, -math.inf)
         if 0 in (dim0, dim1):
             raise ValueError("Transpose: expected axes other than 0, the batch axis")
-        self.dim0 = dim0
-        self.dim1 = dim1
 
     def forward(
         self, input: Shaped[Tensor, "*shape"], training: bool

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backhand.arguments import instance
 from backhand.layer import LayerError
 from backhand.layers.convolution import CONVOLVE, TRANSPOSED, Windowed, weight_gradient
 from backhand.layers.initializers import Initializer, KaimingUniform
@@ -42,10 +42,10 @@ class TransposedConvolution(Windowed):
                 )
         self.padding = written(self._pads)
         self.output_padding = written(self._unused)
-        self.initializer = initializer
+        self.initializer = instance(type(self).__name__, "initializer", initializer, Initializer)
         drawn = initializer(out_channels // groups, in_channels, *self._kernel)
         self.weight = Parameter(drawn.transpose(0, 1).contiguous())
-        self.bias = Parameter(torch.zeros(out_channels)) if bias else None
+        self.bias = self._bias(bias)
 
     def forward(
         self, input: Float[Tensor, "*batch_inputs_positions"], training: bool

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from backhand.arguments import shown, whole
 from backhand.layer import Layer, LayerError
 
 Size: TypeAlias = int | Sequence[int]
@@ -18,17 +19,17 @@ def sizes(layer: Layer, name: str, value: Any, axes: int, least: int) -> tuple[i
     """A size along each axis.
 
     Raises:
-        ValueError: not one whole number of at least `least`, nor one for each axis.
+        TypeError: a size is no whole number.
+        ValueError: one is less than `least`, or there are not as many as axes.
     """
+    owner = type(layer).__name__
     numbers = value if isinstance(value, tuple | list) else (value,) * axes
-    whole = all(isinstance(each, int) and not isinstance(each, bool) for each in numbers)
-    if not whole or len(numbers) != axes or min(numbers) < least:
-        each = "" if axes == 1 else f", or {axes} of them"
+    if len(numbers) != axes:
         raise ValueError(
-            f"{type(layer).__name__}: expected {name} as a whole number of {least} or more{each}, "
-            f"got {value!r}"
+            f"{owner}: expected {name} as one number or one for each of {axes} axes, "
+            f"got {shown(value)}"
         )
-    return tuple(numbers)
+    return tuple(whole(owner, name, number, least) for number in numbers)
 
 
 def written(numbers: tuple[int, ...]) -> int | tuple[int, ...]:

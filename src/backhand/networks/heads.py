@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backhand.arguments import whole
 from backhand.layer import Layer, LayerError
 from backhand.layers.attention import Attention
 from backhand.layers.linear import FullyConnected
@@ -57,12 +58,14 @@ class MultiHeadAttention(Layer):
         block_size: int = 128,
     ) -> None:
         kv_heads = num_heads if num_kv_heads is None else num_kv_heads
-        if num_heads < 1 or embed_dim < 1 or embed_dim % num_heads:
+        name = type(self).__name__
+        whole(name, "num_kv_heads", kv_heads)
+        if whole(name, "embed_dim", embed_dim) % whole(name, "num_heads", num_heads):
             raise ValueError(
                 "MultiHeadAttention: expected embed_dim divisible by num_heads, got "
                 f"embed_dim={embed_dim}, num_heads={num_heads}"
             )
-        if kv_heads < 1 or num_heads % kv_heads:
+        if num_heads % kv_heads:
             raise ValueError(
                 "MultiHeadAttention: expected num_heads divisible by num_kv_heads, got "
                 f"num_heads={num_heads}, num_kv_heads={num_kv_heads}"
@@ -148,9 +151,7 @@ class SplitHeads(Layer):
     """
 
     def __init__(self, num_heads: int) -> None:
-        if num_heads < 1:
-            raise ValueError(f"SplitHeads: expected at least 1 head, got {num_heads}")
-        self.num_heads = num_heads
+        self.num_heads = whole("SplitHeads", "num_heads", num_heads)
 
     def forward(
         self, input: Float[Tensor, "batch time features"], training: bool

@@ -7,6 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
+from backhand.arguments import truth, whole
 from backhand.layer import Layer, LayerError
 from backhand.layers.dropout import Dropout
 from backhand.layers.recurrent.cells import (
@@ -36,16 +37,15 @@ class Recurrent(Layer):
         truncation: int | None = None,
         return_state: bool = False,
     ) -> None:
-        if num_layers < 1:
-            raise ValueError(f"{type(self).__name__}: expected at least 1 layer, got {num_layers}")
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
+        name = type(self).__name__
+        self.input_size = whole(name, "input_size", input_size)
+        self.hidden_size = whole(name, "hidden_size", hidden_size)
+        self.num_layers = whole(name, "num_layers", num_layers)
         self.bias = bias
         self.dropout = dropout
-        self.bidirectional = bidirectional
+        self.bidirectional = truth(name, "bidirectional", bidirectional)
         self.truncation = truncation
-        self.return_state = return_state
+        self.return_state = truth(name, "return_state", return_state)
         self._between = Dropout(dropout)
         directions = (False, True) if bidirectional else (False,)
         self._cells: list[dict[str, Recurrence]] = []

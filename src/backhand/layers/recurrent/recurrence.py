@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backhand.arguments import truth, whole
 from backhand.layer import Layer, LayerError
 from backhand.layers.initializers import Initializer, Orthogonal, XavierUniform
 from backhand.learning.parameter import Parameter
@@ -54,22 +55,16 @@ class Recurrence(Layer):
         truncation: int | None = None,
     ) -> None:
         name = type(self).__name__
-        if input_size < 1 or hidden_size < 1:
-            raise ValueError(
-                f"{name}: expected at least 1 input and 1 hidden feature, got {input_size}, "
-                f"{hidden_size}"
-            )
-        if truncation is not None and truncation < 1:
-            raise ValueError(f"{name}: expected truncation of at least 1 step, got {truncation}")
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.reverse = reverse
-        self.truncation = truncation
+        self.input_size = whole(name, "input_size", input_size)
+        self.hidden_size = whole(name, "hidden_size", hidden_size)
+        self.reverse = truth(name, "reverse", reverse)
+        self.truncation = None if truncation is None else whole(name, "truncation", truncation)
+        biased = truth(name, "bias", bias)
         self.weight_ih = Parameter(self._drawn(XavierUniform(), input_size))
         self.weight_hh = Parameter(self._drawn(Orthogonal(), hidden_size))
         zeros = [torch.zeros(self.gates * hidden_size) for _ in range(2)]
-        self.bias_ih = Parameter(zeros[0]) if bias else None
-        self.bias_hh = Parameter(zeros[1]) if bias else None
+        self.bias_ih = Parameter(zeros[0]) if biased else None
+        self.bias_hh = Parameter(zeros[1]) if biased else None
 
     def settings(self) -> dict[str, Any]:
         return super().settings() | {"bias": self.bias_ih is not None}
