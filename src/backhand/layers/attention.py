@@ -52,7 +52,7 @@ class Attention(Layer):
         for begin, end, seen in self._blocks(query, key):
             weights = self._weights(grouped[:, :, begin:end], keys[:, :seen], present, begin)
             outputs = torch.bmm(weights, values[:, :seen])
-            blocks.append(outputs.reshape(*grouped.shape[:2], end - begin, -1))
+            blocks.append(outputs.reshape(*grouped.shape[:2], end - begin, value.shape[-1]))
         output = torch.cat(blocks, 2) if len(blocks) > 1 else blocks[0]
         return output.reshape(*query.shape[:-1], value.shape[-1]), input
 
@@ -93,14 +93,14 @@ class Attention(Layer):
         return found
 
     def _weights(self, query: Tensor, key: Tensor, present: Tensor | None, begin: int) -> Tensor:
-        """P of a block: (batch · kv_heads, heads of a group · queries, keys)."""
+        """P of a block: (batch · kv_heads, heads of a group · queries, keys), as `present` is."""
         count, seen = query.shape[2], key.shape[1]
         hidden = query.new_zeros(())
         if self.causal:
             hidden = query.new_full((count, seen), -math.inf).triu(begin + 1)
             hidden = hidden.repeat(query.shape[1], 1)
         if present is not None:
-            shown = present[:, :seen].repeat_interleave(len(query) // len(present), 0)
+            shown = present[:, :seen]
             lowest = torch.finfo(query.dtype).min
             hidden = hidden + (~shown).to(query.dtype).mul(lowest).unsqueeze(1)
         scale = 1 / math.sqrt(query.shape[-1])
@@ -125,7 +125,7 @@ class Attention(Layer):
                 f"{self!r} expected query (batch, heads, time, features), key (batch, kv_heads, "
                 f"keys, features) and value (batch, kv_heads, keys, values), got {shapes}"
             )
-        present = input[3] if len(input) == 4 else None
+        present: Tensor | None = input[3] if len(input) == 4 else None
         if present is not None and (
             present.dtype is not torch.bool or present.shape != (len(key), key.shape[2])
         ):
@@ -133,6 +133,8 @@ class Attention(Layer):
                 f"{self!r} expected present as bool of shape {(len(key), key.shape[2])}, "
                 f"got {present.dtype} of shape {tuple(present.shape)}"
             )
+        if present is not None:
+            present = present.repeat_interleave(key.shape[1], 0)
         return query, key, value, present
 
 

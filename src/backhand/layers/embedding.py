@@ -13,7 +13,7 @@ from backhand.learning.parameter import Parameter
 
 
 class Embedding(Layer):
-    """output = weight[index]: the row of each token.
+    """output = weight[index]: the row of each token, 0 for padding.
 
     Shapes: input (*batch) of int64 tokens, output (*batch, embedding_dim), weight
     (num_embeddings, embedding_dim).
@@ -24,7 +24,7 @@ class Embedding(Layer):
     Args:
         num_embeddings: how many tokens there are; at least 1.
         embedding_dim: numbers in a row; at least 1.
-        padding_idx: a token whose row begins at 0 and does not learn; default None.
+        padding_idx: a token whose output is 0 and whose row does not learn; default None.
         initializer: makes the weight; default normal of deviation 1.
 
     Raises:
@@ -66,7 +66,8 @@ class Embedding(Layer):
     ) -> tuple[Float[Tensor, "*batch features"], Int64[Tensor, "*batch"]]:
         if input.dtype is not torch.int64:
             raise LayerError(f"{self!r} expected int64 tokens, got {input.dtype}")
-        rows = self.weight.value.index_select(0, input.reshape(-1))
+        index = input.reshape(-1)
+        rows = self._without_padding(self.weight.value.index_select(0, index), index)
         return rows.reshape(*input.shape, self.embedding_dim), input
 
     def propagate(
@@ -75,8 +76,12 @@ class Embedding(Layer):
         input: Int64[Tensor, "*batch"],
         learning_rate: float,
     ) -> None:
-        rows = error.reshape(-1, self.embedding_dim)
         index = input.reshape(-1)
-        if self.padding_idx is not None:
-            rows = rows * (index != self.padding_idx).to(rows.dtype).unsqueeze(-1)
+        rows = self._without_padding(error.reshape(-1, self.embedding_dim), index)
         self.weight.learn_rows(index, rows, learning_rate)
+
+    def _without_padding(self, rows: Tensor, index: Tensor) -> Tensor:
+        """The rows, 0 where the token is padding."""
+        if self.padding_idx is None:
+            return rows
+        return rows * (index != self.padding_idx).to(rows.dtype).unsqueeze(-1)

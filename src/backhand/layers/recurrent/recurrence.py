@@ -141,7 +141,7 @@ class Recurrence(Layer):
         return (input_error, *carried, *(None,) * (given - 1 - len(carried)))
 
     def _learn(
-        self, x: Tensor, states: Tensor, hidden: Tensor, inward: list[Tensor], learning_rate: float
+        self, x: Tensor, states: Tensor, hidden: Tensor, inward: list[Any], learning_rate: float
     ) -> Float[Tensor, "batch time inputs"]:
         """One product over all times for each weight; returns the input error."""
         errors = hidden.flatten(0, 1)
