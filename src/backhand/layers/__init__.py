@@ -36,6 +36,12 @@ from backhand.layers.linear import FullyConnected
 from backhand.layers.normalization import LayerNorm, RMSNorm
 from backhand.layers.pooling import MaxPool1d, MaxPool2d
 from backhand.layers.positions import PositionalEmbedding, RotaryEmbedding, SinusoidalPositions
+from backhand.layers.recurrent import (
+    GatedRecurrence,
+    LongShortTermMemory,
+    PlainRecurrence,
+    RectifiedRecurrence,
+)
 from backhand.layers.shape import Flatten, Reshape, Transpose
 from backhand.layers.tabular import NeuralTangentLinear, Scale
 from backhand.layers.transposed import ConvTranspose1d, ConvTranspose2d
@@ -60,6 +66,7 @@ __all__ = [
     "Embedding",
     "Flatten",
     "FullyConnected",
+    "GatedRecurrence",
     "GlobalAvgPool1d",
     "GlobalAvgPool2d",
     "GroupNorm",
@@ -72,6 +79,7 @@ __all__ = [
     "LeCunUniform",
     "LeakyReLU",
     "LogSoftmax",
+    "LongShortTermMemory",
     "MaxPool1d",
     "MaxPool2d",
     "Mish",
@@ -79,9 +87,11 @@ __all__ = [
     "Normal",
     "Orthogonal",
     "PReLU",
+    "PlainRecurrence",
     "PositionalEmbedding",
     "RMSNorm",
     "ReLU",
+    "RectifiedRecurrence",
     "Reshape",
     "RotaryEmbedding",
     "Scale",

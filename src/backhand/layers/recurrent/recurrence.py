@@ -59,15 +59,12 @@ class Recurrence(Layer):
         self.hidden_size = whole(name, "hidden_size", hidden_size)
         self.reverse = truth(name, "reverse", reverse)
         self.truncation = None if truncation is None else whole(name, "truncation", truncation)
-        biased = truth(name, "bias", bias)
+        self.bias = truth(name, "bias", bias)
         self.weight_ih = Parameter(self._drawn(XavierUniform(), input_size))
         self.weight_hh = Parameter(self._drawn(Orthogonal(), hidden_size))
         zeros = [torch.zeros(self.gates * hidden_size) for _ in range(2)]
-        self.bias_ih = Parameter(zeros[0]) if biased else None
-        self.bias_hh = Parameter(zeros[1]) if biased else None
-
-    def settings(self) -> dict[str, Any]:
-        return super().settings() | {"bias": self.bias_ih is not None}
+        self.bias_ih = Parameter(zeros[0]) if bias else None
+        self.bias_hh = Parameter(zeros[1]) if bias else None
 
     def _drawn(self, initializer: Initializer, inputs: int) -> Tensor:
         return torch.cat([initializer(self.hidden_size, inputs) for _ in range(self.gates)])
