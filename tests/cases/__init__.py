@@ -8,17 +8,7 @@ from __future__ import annotations
 
 import pytest
 
-from cases import (
-    activations,
-    compositions,
-    convolution,
-    linear,
-    losses,
-    normalization,
-    rules,
-    sequences,
-    statistics,
-)
+from cases import activations, compositions, linear, losses, rules, statistics
 from cases.case import Case
 from cases.losses import LossCase
 from cases.rules import RuleCase
@@ -27,9 +17,6 @@ LAYERS: list[Case] = [
     *linear.CASES,
     *activations.CASES,
     *statistics.CASES,
-    *convolution.CASES,
-    *normalization.CASES,
-    *sequences.CASES,
     *compositions.CASES,
 ]
 LOSSES: list[LossCase] = [*losses.CASES]

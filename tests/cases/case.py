@@ -40,6 +40,7 @@ class Case:
         derivative: whether its floating inputs have one; else its input error is None.
         smallest: rows that it needs in training; a batch of fewer is an error of its own.
         draws: whether it draws in training, so that only Replay repeats the plain step's numbers.
+        of_width: makes it for inputs (…, width); drawn networks have it inside.
         native: whether the native engine knows all its calls; else Replay runs it.
     """
 
@@ -55,6 +56,7 @@ class Case:
     smallest: int = 0
     draws: bool = False
     native: bool = True
+    of_width: Callable[[int], Layer] | None = None
 
     def __str__(self) -> str:
         return self.name
@@ -133,6 +135,7 @@ def over_features(name: str, make: Callable[[int], Layer], **rest: Any) -> Case:
         shape = ["batch", *between, width] if batched else [width]
         return Case(f"{name}, input {shape}", lambda: make(width), input, **rest)
 
+    rest["of_width"] = make
     widths, between = st.integers(1, 4), st.lists(st.integers(0, 4), max_size=2)
     variants = st.builds(variant, widths, between, st.integers(0, 9).map(bool))
     return Case(name, lambda: make(3), floats(3), variants=variants, **rest)

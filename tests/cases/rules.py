@@ -20,12 +20,14 @@ class RuleCase:
         rule: makes it.
         optimizer: (values, lr=rate) -> torch.optim's counterpart, or one written in the tests.
         factor: what the rule multiplies the rate by.
+        smooth: whether a gradient changed by a rounding changes the step by no more than that.
     """
 
     name: str
     rule: Callable[[], bh.UpdateRule]
     optimizer: Callable[..., optim.Optimizer]
     factor: float = 1.0
+    smooth: bool = True
 
     def __str__(self) -> str:
         return self.name

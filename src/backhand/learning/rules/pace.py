@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 from backhand.arguments import finite, instance
-from backhand.learning.contributions import Several
 from backhand.learning.rules.rule import UpdateRule
 
 if TYPE_CHECKING:
@@ -58,15 +57,3 @@ class WithRate(UpdateRule):
         self, parameter: Parameter, error: Float[Tensor, "rows outputs"], learning_rate: float
     ) -> None:
         self.rule.update_sum(parameter, error, learning_rate * self.factor)
-
-    def update_rows(
-        self,
-        parameter: Parameter,
-        index: Int64[Tensor, " rows"],
-        rows: Float[Tensor, "rows ..."],
-        learning_rate: float,
-    ) -> None:
-        self.rule.update_rows(parameter, index, rows, learning_rate * self.factor)
-
-    def update_several(self, parameter: Parameter, parts: Several, learning_rate: float) -> None:
-        self.rule.update_several(parameter, parts, learning_rate * self.factor)
