@@ -8,7 +8,17 @@ from __future__ import annotations
 
 import pytest
 
-from cases import activations, compositions, linear, losses, rules, statistics
+from cases import (
+    activations,
+    compositions,
+    convolution,
+    linear,
+    losses,
+    normalization,
+    rules,
+    sequences,
+    statistics,
+)
 from cases.case import Case
 from cases.losses import LossCase
 from cases.rules import RuleCase
@@ -17,6 +27,9 @@ LAYERS: list[Case] = [
     *linear.CASES,
     *activations.CASES,
     *statistics.CASES,
+    *convolution.CASES,
+    *normalization.CASES,
+    *sequences.CASES,
     *compositions.CASES,
 ]
 LOSSES: list[LossCase] = [*losses.CASES]

@@ -1,6 +1,7 @@
-"""Initializers: the first values of a weight, of shape (outputs, inputs).
+"""Initializers: the first values of a weight, of shape (outputs, inputs, *kernel).
 
-They draw from torch's generator: `torch.manual_seed` makes a network again.
+A kernel's elements count as so many more inputs and outputs. They draw from torch's generator:
+`torch.manual_seed` makes a network again.
 """
 
 from __future__ import annotations
@@ -16,19 +17,29 @@ from backhand.arguments import finite
 
 
 class Initializer:
-    """What every initializer keeps: called with (outputs, inputs), it returns a weight."""
+    """What every initializer keeps: called with a weight's shape, it returns the weight."""
 
-    def __call__(self, outputs: int, inputs: int) -> Float[Tensor, "outputs inputs"]:
+    def __call__(self, outputs: int, inputs: int, *kernel: int) -> Float[Tensor, "..."]:
         raise NotImplementedError(f"{type(self).__name__} makes no weight")
 
 
-def _uniform(outputs: int, inputs: int, deviation: float) -> Tensor:
+def _uniform(shape: tuple[int, ...], deviation: float) -> Tensor:
     bound = math.sqrt(3.0) * deviation
-    return torch.empty(outputs, inputs).uniform_(-bound, bound)
+    return torch.empty(shape).uniform_(-bound, bound)
 
 
-def _normal(outputs: int, inputs: int, deviation: float) -> Tensor:
-    return torch.empty(outputs, inputs).normal_(0.0, deviation)
+def _normal(shape: tuple[int, ...], deviation: float) -> Tensor:
+    return torch.empty(shape).normal_(0.0, deviation)
+
+
+def _inputs(inputs: int, kernel: tuple[int, ...]) -> int:
+    """How many numbers an output is a sum over."""
+    return inputs * math.prod(kernel)
+
+
+def _mean_of_both(outputs: int, inputs: int, kernel: tuple[int, ...]) -> float:
+    """The mean of how many numbers come in and go out."""
+    return (outputs + inputs) * math.prod(kernel) / 2
 
 
 @dataclass(frozen=True)
@@ -55,8 +66,9 @@ class XavierUniform(_Scaled):
 
     gain: float = 1.0
 
-    def __call__(self, outputs: int, inputs: int) -> Float[Tensor, "outputs inputs"]:
-        return _uniform(outputs, inputs, self.gain * math.sqrt(2.0 / (inputs + outputs)))
+    def __call__(self, outputs: int, inputs: int, *kernel: int) -> Float[Tensor, "..."]:
+        deviation = self.gain / math.sqrt(_mean_of_both(outputs, inputs, kernel))
+        return _uniform((outputs, inputs, *kernel), deviation)
 
 
 @dataclass(frozen=True)
@@ -65,8 +77,9 @@ class XavierNormal(_Scaled):
 
     gain: float = 1.0
 
-    def __call__(self, outputs: int, inputs: int) -> Float[Tensor, "outputs inputs"]:
-        return _normal(outputs, inputs, self.gain * math.sqrt(2.0 / (inputs + outputs)))
+    def __call__(self, outputs: int, inputs: int, *kernel: int) -> Float[Tensor, "..."]:
+        deviation = self.gain / math.sqrt(_mean_of_both(outputs, inputs, kernel))
+        return _normal((outputs, inputs, *kernel), deviation)
 
 
 @dataclass(frozen=True)
@@ -78,8 +91,9 @@ class KaimingUniform(_Scaled):
 
     gain: float = math.sqrt(2.0)
 
-    def __call__(self, outputs: int, inputs: int) -> Float[Tensor, "outputs inputs"]:
-        return _uniform(outputs, inputs, self.gain / math.sqrt(inputs))
+    def __call__(self, outputs: int, inputs: int, *kernel: int) -> Float[Tensor, "..."]:
+        deviation = self.gain / math.sqrt(_inputs(inputs, kernel))
+        return _uniform((outputs, inputs, *kernel), deviation)
 
 
 @dataclass(frozen=True)
@@ -88,5 +102,88 @@ class KaimingNormal(_Scaled):
 
     gain: float = math.sqrt(2.0)
 
-    def __call__(self, outputs: int, inputs: int) -> Float[Tensor, "outputs inputs"]:
-        return _normal(outputs, inputs, self.gain / math.sqrt(inputs))
+    def __call__(self, outputs: int, inputs: int, *kernel: int) -> Float[Tensor, "..."]:
+        deviation = self.gain / math.sqrt(_inputs(inputs, kernel))
+        return _normal((outputs, inputs, *kernel), deviation)
+
+
+@dataclass(frozen=True)
+class LeCunUniform(Initializer):
+    """Uniform with variance 1 / inputs. LeCun et al., "Efficient BackProp" (1998), eq. 16."""
+
+    def __call__(self, outputs: int, inputs: int, *kernel: int) -> Float[Tensor, "..."]:
+        return _uniform((outputs, inputs, *kernel), 1 / math.sqrt(_inputs(inputs, kernel)))
+
+
+@dataclass(frozen=True)
+class LeCunNormal(Initializer):
+    """Normal with variance 1 / inputs; see LeCunUniform. Fits SELU (Klambauer et al. 2017)."""
+
+    def __call__(self, outputs: int, inputs: int, *kernel: int) -> Float[Tensor, "..."]:
+        return _normal((outputs, inputs, *kernel), 1 / math.sqrt(_inputs(inputs, kernel)))
+
+
+@dataclass(frozen=True)
+class Normal(Initializer):
+    """Normal with this standard deviation, whatever the shape; default 1."""
+
+    deviation: float = 1.0
+
+    def __call__(self, outputs: int, inputs: int, *kernel: int) -> Float[Tensor, "..."]:
+        return _normal((outputs, inputs, *kernel), self.deviation)
+
+
+@dataclass(frozen=True)
+class TruncatedNormal(Initializer):
+    """Normal of this deviation, but for what lies over two deviations from 0: drawn anew.
+
+    As the inverse of the distribution's function at a number uniform between its values at ±2
+    deviations. What is left has a deviation of 0.8796 times the given one. Default 0.02 (BERT,
+    Devlin et al. 2019).
+    """
+
+    deviation: float = 0.02
+
+    def __call__(self, outputs: int, inputs: int, *kernel: int) -> Float[Tensor, "..."]:
+        reach = math.erf(math.sqrt(2.0))  # of the middle, out to two deviations
+        uniform = torch.empty(outputs, inputs, *kernel).uniform_(-reach, reach)
+        drawn = torch.erfinv(uniform) * (math.sqrt(2.0) * self.deviation)
+        return drawn.clamp(-2 * self.deviation, 2 * self.deviation)
+
+
+@dataclass(frozen=True)
+class Orthogonal(Initializer):
+    """Rows, or columns where there are fewer of them, orthogonal and of length gain.
+
+    The weight counts as a matrix (outputs, inputs · kernel). Saxe, McClelland, Ganguli, "Exact
+    solutions to the nonlinear dynamics of learning in deep linear networks" (2014). Default
+    gain 1.
+    """
+
+    gain: float = 1.0
+
+    def __call__(self, outputs: int, inputs: int, *kernel: int) -> Float[Tensor, "..."]:
+        columns = _inputs(inputs, kernel)
+        tall = torch.empty(max(outputs, columns), min(outputs, columns)).normal_()
+        basis, triangle = torch.linalg.qr(tall)
+        scaled: Tensor = basis * (self.gain * triangle.diagonal().sign())  # uniform over all bases
+        matrix = scaled if outputs >= columns else scaled.t()
+        return matrix.reshape(outputs, inputs, *kernel)
+
+
+@dataclass(frozen=True)
+class Constant(Initializer):
+    """One number everywhere; default 0."""
+
+    value: float = 0.0
+
+    def __call__(self, outputs: int, inputs: int, *kernel: int) -> Float[Tensor, "..."]:
+        return torch.full((outputs, inputs, *kernel), self.value)
+
+
+@dataclass(frozen=True)
+class Zeros(Initializer):
+    """0 everywhere: for the last layer of a residual branch, say."""
+
+    def __call__(self, outputs: int, inputs: int, *kernel: int) -> Float[Tensor, "..."]:
+        return torch.zeros(outputs, inputs, *kernel)

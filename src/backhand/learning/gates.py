@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from backhand.learning.contributions import Contribution, Product, Whole, together
+from backhand.learning.contributions import Contribution, Whole, sum_of
 
 if TYPE_CHECKING:
     from backhand.learning.parameter import Parameter
@@ -70,7 +70,7 @@ class Gate:
 
     def settle(self) -> None:
         """Update every parameter that got a contribution. Called as the outermost backward ends."""
-        self.release({parameter: together(held) for parameter, held in self._held.items()})
+        self.release({parameter: sum_of(held) for parameter, held in self._held.items()})
         self.drop()
 
     def release(self, contributions: dict[Parameter, Contribution]) -> None:
@@ -122,11 +122,7 @@ class Accumulation(Gate):
         self._sums[parameter] = torch.zeros_like(value) if known is None else known.to(value)
 
     def hold(self, parameter: Parameter, contribution: Contribution, learning_rate: float) -> None:
-        total = self._sums[parameter]
-        if isinstance(contribution, Product):
-            total.addmm_(contribution.left, contribution.right)
-        else:
-            total.add_(contribution.gradient())
+        contribution.add_to(self._sums[parameter])
         self._rates[parameter] = learning_rate
 
     def tensors(self, parameter: Parameter) -> dict[str, Tensor]:

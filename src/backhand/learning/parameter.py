@@ -1,4 +1,4 @@
-"""Parameter: a weight, and the three forms in which a gradient reaches it."""
+"""Parameter: a weight, and the four forms in which a gradient reaches it."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
-from backhand.learning.contributions import Contribution, Product, Summed, Whole
+from backhand.learning.contributions import Contribution, Product, Rows, Summed, Whole
 from backhand.learning.gates import Gate
 from backhand.learning.rules import SGD
 from backhand.learning.settling import hold, learns_at_once
@@ -97,10 +97,23 @@ class Parameter:
         else:
             hold(self, Summed(error), learning_rate)
 
+    def learn_rows(
+        self,
+        index: Int64[Tensor, " rows"],
+        rows: Float[Tensor, "rows ..."],
+        learning_rate: float,
+    ) -> None:
+        """Learn from the gradient that is 0 but for these rows; equal indices add up."""
+        if learns_at_once(self):
+            self._progress[0] += 1
+            self.rule.update_rows(self, index, rows, learning_rate)
+        else:
+            hold(self, Rows(index, rows, len(self.value)), learning_rate)
+
     def update(self, contribution: Contribution, learning_rate: float) -> None:
         """Learn from what a gate has let through."""
         self._progress[0] += 1
-        contribution.update(self, learning_rate)
+        contribution.update(self, self.rule, learning_rate)
 
     def tensors(self) -> dict[str, Tensor]:
         """What lasts from one step to the next: the value, under "", and the rule's state."""

@@ -21,6 +21,8 @@ from backhand.files import written_whole
 from backhand.layer import Layer
 from backhand.layers import Initializer
 from backhand.networks.branches import Concatenate, Product, Residual, Stack, Sum
+from backhand.networks.heads import MultiHeadAttention
+from backhand.networks.recurrent import GRU, LSTM, RNN, LastStep
 from backhand.networks.sequential import Sequential
 
 FORMAT = 1
@@ -29,7 +31,12 @@ FORMAT = 1
 KNOWN: tuple[type, ...] = (
     *(getattr(layer_classes, name) for name in layer_classes.__all__),
     Concatenate,
+    GRU,
+    LSTM,
+    LastStep,
+    MultiHeadAttention,
     Product,
+    RNN,
     Residual,
     Sequential,
     Stack,

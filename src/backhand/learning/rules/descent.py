@@ -7,10 +7,11 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from backhand.arguments import finite
+from backhand.learning.contributions import Several
 from backhand.learning.rules.rule import UpdateRule, check_not_negative, check_share, check_truth
 
 if TYPE_CHECKING:
@@ -67,6 +68,24 @@ class SGD(UpdateRule):
             parameter.value.mul_(1 - learning_rate * self.weight_decay)
         ones = _ones(len(error), error.dtype, error.device)
         parameter.value.addmv_(error.t(), ones, alpha=-learning_rate)
+
+    def update_rows(
+        self,
+        parameter: Parameter,
+        index: Int64[Tensor, " rows"],
+        rows: Float[Tensor, "rows ..."],
+        learning_rate: float,
+    ) -> None:
+        if self.weight_decay:
+            parameter.value.mul_(1 - learning_rate * self.weight_decay)
+        parameter.value.index_add_(0, index, rows, alpha=-learning_rate)
+
+    def update_several(self, parameter: Parameter, parts: Several, learning_rate: float) -> None:
+        # Linear in the gradient: the parts one after another, after one decay.
+        if self.weight_decay:
+            parameter.value.mul_(1 - learning_rate * self.weight_decay)
+        for part in parts.parts:
+            part.update(parameter, SGD(), learning_rate)
 
 
 @dataclass(frozen=True)

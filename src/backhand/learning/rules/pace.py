@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from backhand.arguments import finite, instance
+from backhand.learning.contributions import Several
 from backhand.learning.rules.rule import UpdateRule
 
 if TYPE_CHECKING:
@@ -57,3 +58,15 @@ class WithRate(UpdateRule):
         self, parameter: Parameter, error: Float[Tensor, "rows outputs"], learning_rate: float
     ) -> None:
         self.rule.update_sum(parameter, error, learning_rate * self.factor)
+
+    def update_rows(
+        self,
+        parameter: Parameter,
+        index: Int64[Tensor, " rows"],
+        rows: Float[Tensor, "rows ..."],
+        learning_rate: float,
+    ) -> None:
+        self.rule.update_rows(parameter, index, rows, learning_rate * self.factor)
+
+    def update_several(self, parameter: Parameter, parts: Several, learning_rate: float) -> None:
+        self.rule.update_several(parameter, parts, learning_rate * self.factor)

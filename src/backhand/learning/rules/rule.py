@@ -9,10 +9,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jaxtyping import Float
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from backhand.arguments import finite, truth
+from backhand.learning.contributions import Rows, Several
 
 if TYPE_CHECKING:
     from backhand.learning.parameter import Parameter
@@ -46,6 +47,24 @@ class UpdateRule:
     ) -> None:
         """Move it by the error summed over its rows."""
         self.update(parameter, error.sum(0), learning_rate)
+
+    def update_rows(
+        self,
+        parameter: Parameter,
+        index: Int64[Tensor, " rows"],
+        rows: Float[Tensor, "rows ..."],
+        learning_rate: float,
+    ) -> None:
+        """Move it by the gradient that is 0 but for these rows; equal indices add up.
+
+        Rows without a gradient move as the rule moves them by a gradient of 0: under Momentum and
+        Adam by what is remembered, under decay towards 0, as in the dense result.
+        """
+        self.update(parameter, Rows(index, rows, len(parameter.value)).gradient(), learning_rate)
+
+    def update_several(self, parameter: Parameter, parts: Several, learning_rate: float) -> None:
+        """Move it once, by the sum of these parts."""
+        self.update(parameter, parts.gradient(), learning_rate)
 
 
 def check_share(rule: UpdateRule, name: str, value: float) -> None:
