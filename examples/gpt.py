@@ -26,11 +26,7 @@ from backhand.training import one_cycle
 def block(width: int, heads: int) -> bh.Sequential:
     """Attention, then a network of each position alone; both on residual paths."""
     attention = bh.MultiHeadAttention(width, heads, causal=True)
-    wide = [
-        bh.FullyConnected(width, 4 * width),
-        bh.GELU("tanh"),
-        bh.FullyConnected(4 * width, width),
-    ]
+    wide, back = bh.FullyConnected(width, 4 * width), bh.FullyConnected(4 * width, width)
     return bh.Sequential(
         [
             bh.Residual(bh.Sequential([bh.LayerNorm(width), attention])),

@@ -49,19 +49,19 @@ def unit(channels: int, outputs: int, stride: int = 1) -> list[bh.Layer]:
     return [convolution, bh.BatchNorm2d(outputs), bh.ReLU()]
 
 
-def convolutional(side: int) -> bh.Sequential:
-    """Two pairs of convolutions, each pair ending in max pooling; then the mean of each channel."""
+def convolutional(side: int, width: int) -> bh.Sequential:
+    """Two pairs of convolutions, each pair ending in max pooling; then a layer over the rest."""
     return bh.Sequential(
         [
-            *unit(1, 32),
-            *unit(32, 32),
+            *unit(1, width),
+            *unit(width, width),
             bh.MaxPool2d(2),
-            *unit(32, 64),
-            *unit(64, 64),
+            *unit(width, 2 * width),
+            *unit(2 * width, 2 * width),
             bh.MaxPool2d(2),
             bh.Flatten(),
             bh.Dropout(0.4),
-            bh.FullyConnected(64 * (side // 4) ** 2, 10),
+            bh.FullyConnected(2 * width * (side // 4) ** 2, 10),
         ]
     )
 
@@ -128,7 +128,8 @@ def main() -> float:
     options = parser.parse_args()
     torch.manual_seed(options.seed)
     train, test = images(options.data, options.seed)
-    network = residual() if options.residual else convolutional(train.inputs.shape[-1])
+    side = train.inputs.shape[-1]
+    network = residual() if options.residual else convolutional(side, 32 if side == 8 else 16)
     history = bh.fit(
         network.learn_with(bh.AdamW()),
         bh.CrossEntropyLoss(label_smoothing=0.1),
