@@ -135,6 +135,16 @@ class Layer:
         """Return the output as in use after training (no dropout, say); keep nothing."""
         return self.forward(settled(input), False)[0]
 
+    def check_values(self, input: Any) -> None:
+        """Refuse input values that this layer cannot take, as tokens out of range.
+
+        They are read once, at the door of `fit`, `TrainingStep` and `Prediction`; a container
+        hands its input on to the layers that see it as it is.
+
+        Raises:
+            LayerError: a value is out of range; names the layer.
+        """
+
     # The layers, parameters and buffers inside.
 
     def children(self) -> dict[str, Layer]:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from backhand.arguments import instance
 from backhand.layer import Layer, LayerError, placed
+from backhand.networks.parts import check_child
 from backhand.networks.sharing import layers_in, share_repeated
 
 
@@ -38,6 +39,10 @@ class Branches(Layer):
 
     def children(self) -> dict[str, Layer]:
         return {str(i): branch for i, branch in enumerate(self.branches)}
+
+    def check_values(self, input: Any) -> None:
+        for i, branch in enumerate(self.branches):
+            check_child(branch, str(i), input)
 
     def fan_out(self, input: Any, training: bool) -> tuple[list[Tensor], list[Any]]:
         """Every branch's output and memory."""
@@ -200,6 +205,9 @@ class Residual(Layer):
     def __init__(self, branch: Layer) -> None:
         self.branch = instance("Residual", "branch", branch, Layer)
         share_repeated(self)
+
+    def check_values(self, input: Any) -> None:
+        check_child(self.branch, "branch", input)
 
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool

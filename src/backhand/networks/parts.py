@@ -24,3 +24,11 @@ def propagate_child(child: Layer, name: str, error: Any, memory: Any, learning_r
         return child.propagate(error, memory, learning_rate)
     except Exception as problem:
         raise placed(problem, name, child)
+
+
+def check_child(child: Layer, name: str, input: Any) -> None:
+    """Let the child check the values that the network itself is given."""
+    try:
+        child.check_values(input)
+    except Exception as problem:
+        raise placed(problem, name, child)

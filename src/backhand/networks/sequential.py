@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from backhand.layer import Layer, placed
+from backhand.networks.parts import check_child
 from backhand.networks.sharing import layers_in, share_repeated
 
 
@@ -28,6 +29,10 @@ class Sequential(Layer):
 
     def children(self) -> dict[str, Layer]:
         return {str(i): layer for i, layer in enumerate(self.layers)}
+
+    def check_values(self, input: Any) -> None:
+        if self.layers:
+            check_child(self.layers[0], "0", input)
 
     def forward(self, input: Any, training: bool) -> tuple[Any, list[Any]]:
         memories: list[Any] = []

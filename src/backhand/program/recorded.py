@@ -14,6 +14,7 @@ from backhand.program.engines import Engine
 from backhand.program.memory import Memory
 from backhand.program.program import Program
 from backhand.program.structure import Structure
+from backhand.values import Value, tensors
 
 if TYPE_CHECKING:
     from backhand.program.export.c import CFiles
@@ -67,6 +68,11 @@ class Recorded:
                 self._programs.popitem(last=False)
         self._latest = program
         return program
+
+    def _check_values(self, input: Value) -> None:
+        """Refuse tokens out of range: whole numbers are read once a call, floats never."""
+        if not all(each.is_floating_point() for each in tensors(input)):
+            self.network.check_values(input)
 
     def _record(self, input: list[Tensor], target: list[Tensor]) -> Program:
         raise NotImplementedError

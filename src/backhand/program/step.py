@@ -56,6 +56,7 @@ class TrainingStep(Recorded):
     ) -> Float[Tensor, ""] | None:
         """One step on one batch; returns the loss before it, where losses are asked for."""
         check_learning_rate(learning_rate)
+        self._check_values(input)
         inputs, targets = tensors(input), tensors(target)
         program = self._program(inputs, targets)
         loss: Tensor | None = program.run([*inputs, *targets], learning_rate)
@@ -89,6 +90,7 @@ class TrainingStep(Recorded):
         if not all(0 <= rate < math.inf for rate in learning_rates):
             for rate in learning_rates:
                 check_learning_rate(rate)
+        self._check_values(inputs)
         data = [*tensors(inputs), *tensors(targets)]
         whole = len(order) // size
         losses: list[Tensor | None] = []
@@ -147,6 +149,7 @@ class Prediction(Recorded):
 
     def __call__(self, input: Value) -> Any:
         """The network's prediction for one batch, in a tensor of its own."""
+        self._check_values(input)
         batch = tensors(input)
         return self._program(batch, []).run(batch, math.nan)
 
@@ -165,6 +168,7 @@ class Prediction(Recorded):
         rows = row_count(inputs)
         if rows == 0 or batch_size < 1:
             raise ValueError(f"run: expected rows and a batch size, got {rows} and {batch_size}")
+        self._check_values(inputs)
         size = min(rows, batch_size)
         steps = -(-rows // size)
         order = torch.arange(steps * size).clamp_(max=rows - 1)

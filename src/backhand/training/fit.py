@@ -130,6 +130,7 @@ def _hold_out(sets: Sets, share: float, generator: torch.Generator) -> Sets:
 
 def _check_targets(network: Layer, loss: Loss, data: Data, name: str) -> None:
     """Predict one row: a shape that does not fit is refused before anything is learnt."""
+    network.check_values(data.inputs)
     row = slice(1)
     prediction = network.predict(rows_of(data.inputs, row))
     try:
