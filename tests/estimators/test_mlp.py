@@ -455,6 +455,16 @@ def test_a_number_that_is_not_finite_leaves_the_weights_from_before() -> None:
     assert not hasattr(fresh, "coefs_")
 
 
+def test_a_batch_that_is_too_large_leaves_no_trace_in_what_the_rule_remembers() -> None:
+    ours, unharmed = (regressor().partial_fit(XR, NUMBERS) for _ in range(2))
+    with pytest.raises(ValueError, match="non-finite"):
+        ours.partial_fit(XR * 1e25, NUMBERS)
+    for each in (ours, unharmed):
+        each.partial_fit(XR, NUMBERS)
+    assert same_weights(ours, unharmed)
+    assert ours.loss_curve_ == unharmed.loss_curve_
+
+
 def test_ctrl_c_stops_with_what_has_been_learnt() -> None:
     def interrupt(epoch) -> None:
         if epoch.number == 3:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from backhand import SGD, Adam, FullyConnected, MSELoss, Sequential, TrainingStep
 from backhand.estimators.mlp.batches import SIZES, Batches, filled_size
-from backhand.estimators.mlp.rates import Rates
+from backhand.estimators.mlp.rates import PerceptronRates
 from backhand.learning.rules.penalized import Penalized, penalize, squared_weights
 from backhand.training import cosine
 
@@ -86,18 +86,20 @@ def test_a_penalty_is_the_rules_weight_decay() -> None:
 
 
 def test_rates() -> None:
-    constant = Rates("constant", 0.1, 0.5, 100)
-    constant.epoch_ended(1000)
-    assert constant.of_epoch(3) == [0.1] * 3
-    assert not constant.lower()
-    adaptive = Rates("adaptive", 1e-5, 0.5, 100)
-    assert adaptive.lower()
-    assert adaptive.lower()
+    constant = PerceptronRates("constant", 0.1, 0.5, 100)
+    constant.begin(500, 500)
+    assert constant.of_epoch(3) + constant.of_epoch(3) == [0.1] * 6
+    assert constant.lower() is None
+    adaptive = PerceptronRates("adaptive", 1e-5, 0.5, 100)
+    assert adaptive.lower() == pytest.approx(2e-6)
+    assert adaptive.lower() == pytest.approx(4e-7)
     assert adaptive.of_epoch(1) == [pytest.approx(4e-7)]
-    assert not adaptive.lower()
-    inverse = Rates("invscaling", 0.1, 0.5, 100)
-    inverse.epoch_ended(99)
+    assert adaptive.lower() is None
+    inverse = PerceptronRates("invscaling", 0.1, 0.5, 100)
+    inverse.begin(rows=90, seen=9)
+    assert inverse.of_epoch(2) == [0.1] * 2
     assert inverse.of_epoch(1) == [pytest.approx(0.01)]
-    schedule = Rates(cosine(1.0), 0.001, 0.5, 4)
+    schedule = PerceptronRates(cosine(1.0), 0.001, 0.5, 4)
     assert schedule.of_epoch(2) + schedule.of_epoch(2) == [cosine(1.0)(s, 4) for s in range(4)]
     assert schedule.of_epoch(1) == [cosine(1.0)(3, 4)]
+    assert schedule.lower() is None

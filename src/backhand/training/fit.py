@@ -12,11 +12,14 @@ from backhand.layer import Layer
 from backhand.losses import Loss
 from backhand.program import Engine
 from backhand.training.history import Epoch, History
-from backhand.training.loop import Sets, Training
+from backhand.training.loop import Epochs, Guard
 from backhand.training.metrics import Metric
+from backhand.training.passes import DataPasses
+from backhand.training.rates import Scheduled
 from backhand.training.schedules import Schedule, constant
 from backhand.training.steps import steps_for
 from backhand.training.threads import running_on, threads_for
+from backhand.training.validation import Validation
 from backhand.values import Value, row_count, rows_of
 
 
@@ -75,19 +78,29 @@ def fit(
     """
     _check_arguments(epochs, batch_size, learning_rate, validation, patience)
     train = check_data(train, "train")
-    sets = Sets(train, None, None if test is None else check_data(test, "test"))
+    sets = {"train": train}
     generator = torch.Generator().manual_seed(seed)
     if validation:
-        sets = _hold_out(sets, validation, generator)
-    for name, data in sets.named().items():
+        sets["train"], sets["validation"] = _hold_out(train, validation, generator)
+    if test is not None:
+        sets["test"] = check_data(test, "test")
+    for name, data in sets.items():
         _check_targets(network, loss, data, name)
-    schedule = learning_rate if callable(learning_rate) else constant(learning_rate)
+    train = sets["train"] if evaluate_train else sets.pop("train")
+    rows = row_count(train.inputs)
     if threads is None:
         threads = threads_for(network, batch_size)
     with running_on(threads):
-        steps = steps_for(network, loss, sets.train, batch_size, record, engine)
-        training = Training(network, loss, sets, schedule, batch_size, epochs, generator, steps)
-        return training.run(metrics or {}, evaluate_train, patience, on_epoch)
+        steps = steps_for(network, loss, train, batch_size, record, engine)
+        judge = Validation(network, loss, steps, sets, metrics or {}, patience)
+        passes = DataPasses(
+            steps, train, batch_size, lambda: torch.randperm(rows, generator=generator), rows
+        )
+        schedule = learning_rate if callable(learning_rate) else constant(learning_rate)
+        rates = Scheduled(schedule, epochs * passes.steps)
+        Epochs(passes, rates, judge, Guard(network)).run(epochs, on_epoch)
+        judge.restore_best()
+    return judge.history
 
 
 def _check_arguments(
@@ -111,8 +124,9 @@ def _check_arguments(
         raise ValueError("patience: early stopping needs a validation share; give validation=0.1")
 
 
-def _hold_out(sets: Sets, share: float, generator: torch.Generator) -> Sets:
-    rows = row_count(sets.train.inputs)
+def _hold_out(train: Data, share: float, generator: torch.Generator) -> tuple[Data, Data]:
+    """The rows to train on, and those held out."""
+    rows = row_count(train.inputs)
     held = round(share * rows)
     if not 0 < held < rows:
         raise ValueError(
@@ -120,12 +134,11 @@ def _hold_out(sets: Sets, share: float, generator: torch.Generator) -> Sets:
             f"and {held} to validate on; expected at least one of each"
         )
     order = torch.randperm(rows, generator=generator)
-    inputs, targets = sets.train
-    return Sets(
-        Data(rows_of(inputs, order[held:]), rows_of(targets, order[held:])),
-        Data(rows_of(inputs, order[:held]), rows_of(targets, order[:held])),
-        sets.test,
+    training, validation = (
+        Data(rows_of(train.inputs, part), rows_of(train.targets, part))
+        for part in (order[held:], order[:held])
     )
+    return training, validation
 
 
 def _check_targets(network: Layer, loss: Loss, data: Data, name: str) -> None:

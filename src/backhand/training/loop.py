@@ -1,151 +1,152 @@
-"""The loop: epochs of steps, measured, guarded against bad numbers, the best weights kept."""
+"""The one loop: epochs of steps, guarded against bad numbers, judged one by one, told.
+
+Passes take the steps, Rates say how fast, a Judge decides whether an epoch was better, what to
+keep of it, and when nothing more is to be hoped for. `fit`, the perceptrons and the tables' members
+are each a Passes, a Rates and a Judge.
+"""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from typing import Any
 
-import torch
-
-from backhand.data import Data
 from backhand.layer import Layer
-from backhand.losses import Loss
-from backhand.training.history import Epoch, History
-from backhand.training.metrics import Metric, evaluate
-from backhand.training.schedules import Schedule
-from backhand.training.steps import Steps
+from backhand.training.history import Epoch
+from backhand.training.passes import Passes
+from backhand.training.rates import Rates
 from backhand.training.weights import Weights
-from backhand.values import row_count
 
 
 class NonFiniteLoss(ArithmeticError):
     """Training met a NaN or an infinity; the network has the weights of the last good epoch."""
 
 
-@dataclass(frozen=True)
-class Sets:
-    """The data sets of one training."""
+class Judge:
+    """What decides, epoch by epoch. This one lets training run to its end."""
 
-    train: Data
-    validation: Data | None
-    test: Data | None
+    def undecided(self) -> float:
+        """How many epochs must be over before it could decide anything: these may be taken in one
+        call. 1 where it looks at the network after each.
+        """
+        return 1
 
-    def named(self) -> dict[str, Data]:
-        """Those there are, by name."""
-        found = {"train": self.train, "validation": self.validation, "test": self.test}
-        return {name: data for name, data in found.items() if data is not None}
+    def measures(self) -> Mapping[str, Mapping[str, float]]:
+        """What it measures of the network after an epoch; {"validation": {"loss": …}, …}."""
+        return {}
+
+    def judge(self, epoch: Epoch) -> bool:
+        """Whether training no longer improves; keeps the weights, where the epoch was better.
+
+        Raises:
+            NonFiniteLoss: what was measured is no finite number.
+        """
+        return False
+
+    def after_stall(self, lower: float | None) -> None:
+        """What came of it: training goes on at a lower rate, or ends, where that is None."""
 
 
-class Training:
-    """One call of fit under way."""
+class Guard:
+    """Keeps good weights, to go back to from a bad number.
 
-    def __init__(
-        self,
-        network: Layer,
-        loss: Loss,
-        sets: Sets,
-        schedule: Schedule,
-        batch_size: int,
-        epochs: int,
-        generator: torch.Generator,
-        steps: Steps,
-    ) -> None:
-        self.network = network
-        self.loss = loss
-        self.sets = sets
-        self.schedule = schedule
-        self.batch_size = batch_size
-        self.generator = generator
-        self.epochs = epochs
-        self.steps = steps
-        self.steps_per_epoch = math.ceil(row_count(sets.train.inputs) / batch_size)
-        self.good = Weights(network)
-        self.best = Weights(network) if sets.validation is not None else None
-        self.best_loss = math.inf
+    Args:
+        network: what is kept is what it has now.
+        every_call: look at the weights after every call, and keep them. Otherwise once at the
+            end, and what is kept is what there was before the training.
+    """
 
-    def run(
-        self,
-        metrics: Mapping[str, Metric],
-        evaluate_train: bool,
-        patience: int | None,
-        on_epoch: Callable[[Epoch], object] | None,
-    ) -> History:
-        history = History()
-        begun = time.perf_counter()
-        for number in range(1, self.epochs + 1):
-            mean_loss, rate = self._epoch(number)
-            epoch = Epoch(
-                number,
-                number * self.steps_per_epoch,
-                rate,
-                time.perf_counter() - begun,
-                mean_loss,
-                self._measures(metrics, evaluate_train),
-            )
-            history.epochs.append(epoch)
-            self._remember_best(epoch, history)
+    def __init__(self, network: Layer, every_call: bool = True) -> None:
+        self.every_call = every_call
+        self._good = Weights(network)
+
+    def allows(self, losses: list[float]) -> bool:
+        """Whether a call left good numbers; if it did not, the good weights are back."""
+        if not all(map(math.isfinite, losses)):
+            return self._restored()
+        return self.holds() if self.every_call else True
+
+    def holds(self) -> bool:
+        """The same, by the weights alone."""
+        if not self._good.all_finite():
+            return self._restored()
+        if self.every_call:
+            self._good.keep()
+        return True
+
+    def _restored(self) -> bool:
+        self._good.restore()
+        return False
+
+
+class Epochs:
+    """A training under way.
+
+    Args:
+        passes, rates, judge, guard: as above.
+
+    Attributes:
+        number: of the epochs that are over.
+    """
+
+    def __init__(self, passes: Passes, rates: Rates, judge: Judge, guard: Guard) -> None:
+        self.passes = passes
+        self.rates = rates
+        self.judge = judge
+        self.guard = guard
+        self.number = 0
+        self._begun = time.perf_counter()
+
+    def run(self, epochs: int, on_epoch: Callable[[Epoch], Any] | None = None) -> bool:
+        """Take epochs until there are `epochs`, or the judge sees no more improvement.
+
+        Args:
+            epochs: in all.
+            on_epoch: called after every epoch, when it has been judged.
+
+        Returns:
+            Whether it ended because there were no more epochs.
+
+        Raises:
+            NonFiniteLoss: a number is not finite; the good weights are restored.
+        """
+        while self.number < epochs:
+            undecided = 1 if on_epoch is not None else self.judge.undecided()
+            stalled = self._take(int(max(1, min(undecided, epochs - self.number))), on_epoch)
+            if stalled:
+                lower = self.rates.lower()
+                self.judge.after_stall(lower)
+                if lower is None:
+                    return False
+        return True
+
+    def _take(self, count: int, on_epoch: Callable[[Epoch], Any] | None) -> bool:
+        """So many epochs in one call; whether the last one left nothing to hope for."""
+        steps, stalled = self.passes.steps, False
+        rates: list[float] = []
+        for _ in range(count):
+            rates += self.rates.of_epoch(steps)
+        losses = self.passes.take(count, rates)
+        if not self.guard.allows(losses):
+            raise NonFiniteLoss(self._what_is_bad(losses, rates))
+        for at, loss in enumerate(losses):
+            self.number += 1
+            seconds = time.perf_counter() - self._begun
+            rate = rates[(at + 1) * steps - 1]
+            taken = self.number * steps
+            epoch = Epoch(self.number, taken, rate, seconds, loss, self.judge.measures())
+            stalled = self.judge.judge(epoch)
             if on_epoch is not None:
                 on_epoch(epoch)
-            if patience and number - (history.best_epoch or 0) >= patience:
-                break
-        if self.best is not None:
-            self.best.restore()
-        history.engine = self.steps.engine
-        return history
+        return stalled
 
-    def _epoch(self, number: int) -> tuple[float, float]:
-        """One pass over the data; returns the mean of the steps' losses, and the last rate."""
-        rates = self._rates(number)
-        order = torch.randperm(row_count(self.sets.train.inputs), generator=self.generator)
-        losses = self.steps.run(*self.sets.train, order, rates, self.batch_size)
-        assert losses is not None
-        mean = float(losses.double().mean())
-        if not (math.isfinite(mean) and self.good.all_finite()):
-            self.good.restore()
-            raise NonFiniteLoss(
-                f"epoch {number}: the loss, a weight or a rule's state is no longer a finite "
-                f"number (the learning rate was {rates[0]:g}); the weights are those of epoch "
-                f"{number - 1}"
-            )
-        self.good.keep()
-        return mean, rates[-1]
-
-    def _rates(self, number: int) -> list[float]:
-        total = self.epochs * self.steps_per_epoch
-        first = (number - 1) * self.steps_per_epoch
-        rates = [float(self.schedule(first + i, total)) for i in range(self.steps_per_epoch)]
-        if not all(0 <= rate < math.inf for rate in rates):
-            at, rate = next((i, r) for i, r in enumerate(rates) if not 0 <= r < math.inf)
-            raise ValueError(
-                f"learning rate: the schedule gave {rate} at step {first + at}; "
-                "expected a finite number of 0 or more"
-            )
-        return rates
-
-    def _measures(
-        self, metrics: Mapping[str, Metric], evaluate_train: bool
-    ) -> dict[str, dict[str, float]]:
-        sets = self.sets.named()
-        if not evaluate_train:
-            del sets["train"]
-        return {
-            name: evaluate(self.network, self.loss, data, metrics, self.steps.predict)
-            for name, data in sets.items()
-        }
-
-    def _remember_best(self, epoch: Epoch, history: History) -> None:
-        if self.best is None:
-            return
-        loss = epoch.measures["validation"]["loss"]
-        if not math.isfinite(loss):
-            self.best.restore()
-            raise NonFiniteLoss(
-                f"epoch {epoch.number}: the validation loss is not a finite number; "
-                f"the weights are those of epoch {history.best_epoch or 0}"
-            )
-        if loss < self.best_loss:
-            self.best_loss = loss
-            self.best.keep()
-            history.best_epoch = epoch.number
+    def _what_is_bad(self, losses: list[float], rates: list[float]) -> str:
+        finite = [math.isfinite(loss) for loss in losses]
+        first = finite.index(False) if False in finite else len(losses) - 1
+        kept = self.number if self.guard.every_call else 0
+        return (
+            f"epoch {self.number + first + 1}: the loss, a weight or a rule's state is no longer a "
+            f"finite number (the learning rate was {rates[first * self.passes.steps]:g}); the "
+            f"weights are those of epoch {kept}"
+        )

@@ -17,6 +17,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 from backhand.estimators.tables import TableClassifier, TableRegressor, load_table_model
 from backhand.estimators.tables.columns import read_columns
 from backhand.networks import NetworkFileError
+from backhand.training import Epoch
 
 QUICK = {"hidden": (32,), "epochs": 60, "random_state": 0}
 
@@ -86,14 +87,42 @@ def test_members_are_trained_side_by_side_and_averaged() -> None:
     assert np.allclose(model.predict(table), raw.mean(1) * model.deviation_ + model.mean_)
 
 
-def test_the_epoch_kept_is_the_best_of_those_held_out() -> None:
+def test_the_epoch_kept_is_the_best_of_those_held_out_for_each_member() -> None:
+    table, target = load_diabetes(return_X_y=True, as_frame=True)
+    epochs: list[Epoch] = []
+    weights: list[list[torch.Tensor]] = []
+
+    def remember(epoch: Epoch) -> None:
+        epochs.append(epoch)
+        members = model.network_.branches
+        weights.append([each.layers[1].weight.value.clone() for each in members])
+
+    model = TableRegressor(on_epoch=remember, members=3, **QUICK)
+    model.fit(table, target)
+    assert [epoch.loss for epoch in epochs] == model.loss_curve_
+    assert [epoch.number for epoch in epochs] == list(range(1, 61))
+    for epoch, scores in zip(epochs, model.validation_scores_, strict=True):
+        mean, each = pytest.approx(sum(scores) / 3), enumerate(scores, 1)
+        found = {"score": mean} | {f"member_{i}": score for i, score in each}
+        assert epoch.measures == {"validation": found}
+    assert len(set(model.best_epochs_)) > 1
+    assert max(model.best_epochs_) < 60
+    for at, (member, best) in enumerate(
+        zip(model.network_.branches, model.best_epochs_, strict=True)
+    ):
+        seen = [scores[at] for scores in model.validation_scores_]
+        assert seen[best - 1] == min(seen)
+        assert torch.equal(member.layers[1].weight.value, weights[best - 1][at])
+
+
+def test_a_rate_that_is_too_high_keeps_the_best_epoch_or_is_refused() -> None:
     table, label = people()
-    seen: list[list[float]] = []
-    model = TableClassifier(on_epoch=lambda number, loss, scores: seen.append(scores), **QUICK)
-    model.fit(table, label)
-    assert seen == model.validation_scores_
-    best = min(scores[0] for scores in seen)
-    assert seen[model.best_epochs_[0] - 1][0] == best
+    with pytest.warns(UserWarning, match=r"1e\+20 is too high: .* after epoch 3; each"):
+        model = TableClassifier(**QUICK, learning_rate=1e20).fit(table, label)
+    assert len(model.loss_curve_) == 3
+    assert np.isfinite(model.predict_proba(table)).all()
+    with pytest.raises(ValueError, match=r"1e\+20 is too high: .* in the first epoch"):
+        TableClassifier(**QUICK, learning_rate=1e20, batch_size=16).fit(table, label)
 
 
 def test_the_same_seed_gives_the_same_model() -> None:
@@ -225,8 +254,8 @@ def test_names_that_are_all_different_are_no_categories() -> None:
 def test_ctrl_c_keeps_the_best_epoch_so_far() -> None:
     table, label = people()
 
-    def third(number: int, loss: float, scores: list[float]) -> None:
-        if number == 3:
+    def third(epoch: Epoch) -> None:
+        if epoch.number == 3:
             raise KeyboardInterrupt
 
     model = TableClassifier(**QUICK, on_epoch=third)

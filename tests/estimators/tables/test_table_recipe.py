@@ -80,11 +80,11 @@ def test_a_date_is_its_day_month_day_of_the_week_and_hour() -> None:
 
 
 def test_the_rate_runs_through_four_cosines_each_twice_as_long_as_the_last() -> None:
-    lows = [four_cosines(step, 15) for step in (0, 1, 3, 7, 15)]
+    lows = [four_cosines(1.0)(step, 15) for step in (0, 1, 3, 7, 15)]
     assert lows == pytest.approx([0] * 5, abs=1e-12)
-    tops = [four_cosines(step, 1_500_000) for step in (41_421, 182_843, 465_685, 1_031_371)]
+    tops = [four_cosines(1.0)(step, 1_500_000) for step in (41_421, 182_843, 465_685, 1_031_371)]
     assert tops == pytest.approx([1] * 4, abs=1e-9)
-    halves = [four_cosines(step, 1_500_000) for step in (18_921, 68_179, 137_841)]
+    halves = [four_cosines(1.0)(step, 1_500_000) for step in (18_921, 68_179, 137_841)]
     assert halves == pytest.approx([0.5] * 3, abs=1e-4)
 
 

@@ -14,6 +14,7 @@ from backhand.cli.interruption import Interruption
 from backhand.cli.progress import progress
 from backhand.cli.tables.target import CLASSIFICATION, Target
 from backhand.estimators.tables import TableClassifier, TableRegressor
+from backhand.training import Epoch
 
 
 @dataclass(frozen=True)
@@ -54,15 +55,17 @@ def train_model(
         )
         bar = display.add_task("epochs", total=model.epochs_for(len(truth)), shown="")
 
-        def on_epoch(number: int, loss: float, scores: list[float]) -> None:
-            best = min(np.mean(each) for each in seen) if seen else np.inf
-            seen.append(scores)
-            score = float(np.mean(scores))
-            shown = f"loss {loss:.4f}, {'Brier score' if classifies else 'error'} {score:.4f}"
-            display.update(bar, completed=number, shown=shown + (" *" if score < best else ""))
+        best = np.inf
+
+        def on_epoch(epoch: Epoch) -> None:
+            nonlocal best
+            score = epoch.measures["validation"]["score"]
+            what, star = "Brier score" if classifies else "error", " *" if score < best else ""
+            shown = f"loss {epoch.loss:.4f}, {what} {score:.4f}{star}"
+            best = min(best, score)
+            display.update(bar, completed=epoch.number, shown=shown)
             interruption.check()
 
-        seen: list[list[float]] = []
         model.on_epoch = on_epoch
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Training interrupted by user")

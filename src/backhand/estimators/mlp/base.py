@@ -24,12 +24,11 @@ from backhand.estimators.mlp.arguments import check_arguments, hidden_sizes
 from backhand.estimators.mlp.batches import Batches
 from backhand.estimators.mlp.fitted import MLPFitted
 from backhand.estimators.mlp.predictor import Predictor
-from backhand.estimators.mlp.rates import Rates
+from backhand.estimators.mlp.rates import PerceptronRates
 from backhand.estimators.mlp.trainer import Trainer, as_numbers, copied, dtype_of, shelf
-from backhand.estimators.mlp.training import HeldOut, Training, hold_out
+from backhand.estimators.mlp.training import HeldOut, PerceptronPasses, hold_out, train
 from backhand.layer import Layer
 from backhand.learning.rules import SGD, Adam, Momentum, UpdateRule
-from backhand.learning.rules.penalized import penalize
 from backhand.losses import Loss
 from backhand.networks import Sequential
 from backhand.training.threads import running_on, threads_for
@@ -176,14 +175,14 @@ class MLPBase(MLPFitted):
             )
         scale, report = self._scales()
         batches = Batches(X, self._targets(encoded), weights, size, scale, self.network is None)
+        passes = PerceptronPasses(self, trainer, batches, random, report)
         rates = self._rates
         if not incremental or rates is None:
             kind_of_rate = (self.learning_rate, self.learning_rate_init, self.power_t)
-            rates = self._rates = Rates(*kind_of_rate, self.max_iter * batches.steps)
-        training = Training(self, trainer, batches, rates, held, random, report)
-        penalize(trainer.parameters, training.decay)
+            rates = PerceptronRates(*kind_of_rate, self.max_iter * batches.steps)
+            self._rates = rates
         with running_on(threads_for(trainer.network, batches.size)):
-            training.run(1 if incremental else self.max_iter, incremental)
+            train(self, passes, rates, held, incremental)
         self._keep(kind, trainer, incremental)
 
     def _take_trainer(

@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from backhand.estimators.mlp.architecture import Architecture, connected
 from backhand.estimators.mlp.predictor import Predictor
-from backhand.estimators.mlp.rates import Rates
+from backhand.estimators.mlp.rates import PerceptronRates
 from backhand.estimators.mlp.trainer import Trainer, as_numbers
 from backhand.layer import Layer
 
@@ -38,7 +38,7 @@ class MLPFitted(BaseEstimator):  # type: ignore[misc]
     _architecture: Architecture | None = None
     _predictor: Predictor | None = None
     _trainer: Trainer | None = None
-    _rates: Rates | None = None
+    _rates: PerceptronRates | None = None
 
     def _raw(self, X: Any) -> np.ndarray:
         """The network's outputs (rows, outputs) before the output activation."""

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from backhand.training.rates import Scheduled
 from backhand.training.schedules import Schedule
 
 SMALLEST = 1e-6
 """Where "adaptive" gives up."""
 
 
-class Rates:
-    """The learning rate of each step.
+class PerceptronRates:
+    """The learning rate of each step; see training.rates.Rates.
 
     Args:
         kind: "constant"; "invscaling": initial / (rows seen + 1)^power; "adaptive": a fifth each
@@ -24,31 +25,27 @@ class Rates:
         self._kind = kind
         self._initial = initial
         self._power = power
-        self._steps = steps
-        self._taken = 0
-        self.rate = initial if isinstance(kind, str) else float(kind(0, steps))
-        """Of the next step, or the last one taken under a schedule."""
+        self._scheduled = None if isinstance(kind, str) else Scheduled(kind, steps)
+        self._rate = initial
+        self._rows = self._seen = 0
+
+    def begin(self, rows: int, seen: int) -> None:
+        """What "invscaling" counts: the rows of an epoch, and those seen by now."""
+        self._rows, self._seen = rows, seen
 
     def of_epoch(self, steps: int) -> list[float]:
-        """One rate for each of the epoch's steps."""
-        if isinstance(self._kind, str):
-            return [self.rate] * steps
-        first, self._taken = self._taken, self._taken + steps
-        last = self._steps - 1  # partial_fit may go on for ever
-        rates = [
-            float(self._kind(min(step, last), self._steps)) for step in range(first, first + steps)
-        ]
-        self.rate = rates[-1]
+        """A rate for each of the epoch's steps."""
+        if self._scheduled is not None:
+            return self._scheduled.of_epoch(steps)
+        rates = [self._rate] * steps
+        self._seen += self._rows
+        if self._kind == "invscaling":
+            self._rate = self._initial / (self._seen + 1) ** self._power
         return rates
 
-    def epoch_ended(self, rows_seen: int) -> None:
-        """What "invscaling" counts."""
-        if self._kind == "invscaling":
-            self.rate = self._initial / (rows_seen + 1) ** self._power
-
-    def lower(self) -> bool:
-        """Whether there is a lower rate to go on with, now that training no longer improves."""
-        if self._kind != "adaptive" or self.rate <= SMALLEST:
-            return False
-        self.rate /= 5
-        return True
+    def lower(self) -> float | None:
+        """A lower rate to go on with, now that training no longer improves."""
+        if self._kind != "adaptive" or self._rate <= SMALLEST:
+            return None
+        self._rate /= 5
+        return self._rate

@@ -12,7 +12,6 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from backhand.estimators.mlp.batches import Batches
@@ -70,20 +69,6 @@ class Trainer:
         losses = self._step.run(batches.inputs, batches.target(), order, rates, batches.size)
         assert losses is not None
         return losses
-
-    def weights(self) -> list[Tensor]:
-        """A copy of the weights as they are."""
-        return [each.value.clone() for each in self.parameters]
-
-    def restore(self, weights: list[Tensor]) -> None:
-        """Set weights that were copied, in place."""
-        for parameter, value in zip(self.parameters, weights, strict=True):
-            parameter.value.copy_(value)
-
-    def finite(self) -> bool:
-        """Whether every weight is a finite number."""
-        sums = [each.value.sum() for each in self.parameters]
-        return bool(torch.isfinite(torch.stack(sums)).all())
 
 
 def dtype_of(network: Layer) -> np.dtype[Any]:

@@ -1,11 +1,11 @@
-"""The epochs of a fit: order, step, loss, whether it still improves; as scikit-learn counts."""
+"""A fit of a perceptron: order, loss, whether it still improves; as scikit-learn counts."""
 
 from __future__ import annotations
 
-import time
 import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NoReturn
 
 import numpy as np
 import torch
@@ -13,10 +13,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import train_test_split
 
 from backhand.estimators.mlp.batches import Batches
-from backhand.estimators.mlp.rates import Rates
+from backhand.estimators.mlp.rates import PerceptronRates
 from backhand.estimators.mlp.trainer import Trainer
-from backhand.learning.rules.penalized import squared_weights
-from backhand.training import Epoch
+from backhand.learning.rules.penalized import penalize, squared_weights
+from backhand.training import Epoch, NonFiniteLoss
+from backhand.training.loop import Epochs, Guard, Judge
+from backhand.training.weights import Weights
 
 if TYPE_CHECKING:
     from backhand.estimators.mlp.base import MLPBase
@@ -65,15 +67,17 @@ def hold_out(
     return HeldOut(rows, encoded[held], None if weights is None else weights[held]), train
 
 
-class Training:
-    """One call of fit or partial_fit under way.
+class PerceptronPasses:
+    """Passes in the order that scikit-learn would draw, with its loss: the penalty counts.
 
     Args:
-        estimator: whose fitted attributes count along.
-        trainer, batches, rates: what trains, on what, how fast.
-        held: what early stopping looks at; None without it.
-        random: shuffles.
+        estimator: says whether to shuffle, and what to penalize.
+        trainer, batches: what trains, on what.
+        random: shuffles, each order from the one before.
         report: what the steps' losses are multiplied by in `loss_curve_`.
+
+    Attributes:
+        penalty: ½ · alpha · Σ weight² / Σ row weights over a batch, by now.
     """
 
     def __init__(
@@ -81,166 +85,181 @@ class Training:
         estimator: MLPBase,
         trainer: Trainer,
         batches: Batches,
-        rates: Rates,
-        held: HeldOut | None,
         random: np.random.RandomState,
         report: float,
     ) -> None:
-        self._estimator = estimator
-        self._trainer = trainer
-        self._batches = batches
-        self._rates = rates
-        self._held = held
-        self._random = random
+        self.trainer = trainer
+        self.batches = batches
+        self.steps = batches.steps
+        self._random = random if estimator.shuffle else None
         self._report = report
-        self._before = trainer.weights()
-        self._best = self._before
-        self._begun = time.perf_counter()
-        self.decay = estimator.alpha / (batches.data_size * batches.mean_weight)
-        """What the weights are penalized by: alpha / Σ weights over a batch."""
-        self._penalty = self._penalty_now()
+        self._rows = np.arange(batches.rows)
+        self._decay = estimator.alpha / (batches.data_size * batches.mean_weight)
+        penalize(trainer.parameters, self._decay)
+        self.penalty = self._penalty_now()
 
-    def run(self, epochs: int, incremental: bool) -> None:
-        """Take epochs until nothing improves, or there are no more.
+    def take(self, epochs: int, learning_rates: Sequence[float]) -> list[float]:
+        """See Passes. The penalty is read after the call only, and taken to change evenly."""
+        orders = [self._next_order() for _ in range(epochs)]
+        steps = self.trainer.epochs(self.batches, self.batches.order(orders), learning_rates)
+        losses = steps.numpy().reshape(epochs, -1) @ self.batches.shares * self._report
+        before, self.penalty = self.penalty, self._penalty_now()
+        penalties = np.linspace(before, self.penalty, epochs + 1)[1:]
+        found: list[float] = (losses + penalties).tolist()
+        return found
 
-        Warns:
-            ConvergenceWarning: it still improved at the last one.
+    def _next_order(self) -> np.ndarray:
+        if self._random is not None:
+            drawn = np.arange(len(self._rows))
+            self._random.shuffle(drawn)
+            self._rows = self._rows[drawn]
+        return self._rows
 
-        Raises:
-            ValueError: a loss or a weight is no finite number; the weights are those from before.
-        """
-        estimator = self._estimator
-        estimator.n_iter_ = 0
-        rows = np.arange(self._batches.rows)
-        try:
-            while estimator.n_iter_ < epochs:
-                orders = []
-                for _ in range(self._ahead(epochs)):
-                    if estimator.shuffle:
-                        drawn = np.arange(len(rows))
-                        self._random.shuffle(drawn)
-                        rows = rows[drawn]
-                    orders.append(rows)
-                self._take(orders)
-                if self._stalled() and not self._goes_on_slower():
-                    break
-                if not incremental and estimator.n_iter_ == epochs:
-                    warnings.warn(
-                        f"Stochastic Optimizer: Maximum iterations ({epochs}) "
-                        "reached and the optimization hasn't converged yet.",
-                        ConvergenceWarning,
-                        stacklevel=5,
-                    )
-        except KeyboardInterrupt:
-            warnings.warn("Training interrupted by user.", stacklevel=5)
-        if self._held is not None:
-            self._trainer.restore(self._best)
-        if not self._trainer.finite():
-            self._refuse()
+    def _penalty_now(self) -> float:
+        if not self._decay:
+            return 0.0
+        return 0.5 * self._decay * squared_weights(self.trainer.parameters)
 
-    def _ahead(self, epochs: int) -> int:
-        """How many epochs may be taken in one call: nothing can be decided before they are over.
+
+class PerceptronJudge(Judge):
+    """Counts the epochs that brought nothing, by the loss or by the score of rows held out.
+
+    Args:
+        estimator: whose fitted attributes count along.
+        passes: of the training.
+        held: what early stopping looks at; None without it.
+    """
+
+    def __init__(self, estimator: MLPBase, passes: PerceptronPasses, held: HeldOut | None) -> None:
+        self._estimator = estimator
+        self._passes = passes
+        self._rows = passes.batches.rows
+        self._held = held
+        self._best = None if held is None else Weights(passes.trainer.network)
+
+    def undecided(self) -> float:
+        """See Judge.
 
         To stop takes more than n_iter_no_change epochs without improvement. The penalty is only
         read after the call; so it must be a trifle.
         """
         estimator = self._estimator
-        looks = self._held is not None or estimator.verbose or estimator.on_epoch is not None
         curve = estimator.loss_curve_
-        trifling = bool(curve) and self._penalty <= PENALTY_SHARE * curve[-1]
-        if looks or self._batches.one_epoch_at_a_time or not trifling:
+        trifling = bool(curve) and self._passes.penalty <= PENALTY_SHARE * curve[-1]
+        looks = self._held is not None or estimator.verbose
+        if looks or self._passes.batches.one_epoch_at_a_time or not trifling:
             return 1
         undecided = estimator.n_iter_no_change + 1 - estimator._no_improvement_count
-        left = epochs - estimator.n_iter_
-        return int(max(1, min(undecided, left, ROWS_IN_A_CALL // self._batches.rows)))
+        return min(undecided, ROWS_IN_A_CALL // self._rows)
 
-    def _take(self, orders: list[np.ndarray]) -> None:
-        """Take these epochs in one call, and count them."""
-        estimator, batches = self._estimator, self._batches
-        rates: list[float] = []
-        for epoch in range(len(orders)):
-            rates += self._rates.of_epoch(batches.steps)
-            self._rates.epoch_ended(estimator.t_ + (epoch + 1) * batches.rows)
-        steps = self._trainer.epochs(batches, batches.order(orders), rates)
-        losses = steps.numpy().reshape(len(orders), -1) @ batches.shares * self._report
-        if not np.isfinite(losses).all():
-            self._refuse()
-        before, self._penalty = self._penalty, self._penalty_now()
-        penalties = np.linspace(before, self._penalty, len(orders) + 1)[1:]
-        for loss in (losses + penalties).tolist():
-            self._count(loss)
-
-    def _penalty_now(self) -> float:
-        if not self.decay:
-            return 0.0
-        return 0.5 * self.decay * squared_weights(self._trainer.parameters)
-
-    def _count(self, loss: float) -> None:
-        """One epoch is over."""
-        estimator = self._estimator
-        estimator.n_iter_ += 1
-        estimator.t_ += self._batches.rows
-        estimator.loss_ = loss
-        estimator.loss_curve_.append(loss)
-        if estimator.verbose:
-            print(f"Iteration {estimator.n_iter_}, loss = {loss:.8f}")
-        self._judge(loss)
-        self._tell(loss)
-
-    def _judge(self, loss: float) -> None:
-        """Count the epochs that brought nothing."""
-        estimator = self._estimator
+    def measures(self) -> Mapping[str, Mapping[str, float]]:
+        """See Judge."""
         if self._held is None:
-            assert estimator.best_loss_ is not None
-            improved = loss <= estimator.best_loss_ - estimator.tol
-            estimator.best_loss_ = min(loss, estimator.best_loss_)
+            return {}
+        raw = self._passes.trainer.network.predict(self._held.inputs).numpy()
+        return {"validation": {"score": self._estimator._validation_score(self._held, raw)}}
+
+    def judge(self, epoch: Epoch) -> bool:
+        """See Judge."""
+        estimator = self._estimator
+        estimator.n_iter_ = epoch.number
+        estimator.t_ += self._rows
+        estimator.loss_ = epoch.loss
+        estimator.loss_curve_.append(epoch.loss)
+        if estimator.verbose:
+            print(f"Iteration {estimator.n_iter_}, loss = {epoch.loss:.8f}")
+        if self._held is None:
+            improved = self._improved_by_loss(epoch.loss)
         else:
-            assert estimator.validation_scores_ is not None
-            assert estimator.best_validation_score_ is not None
-            raw = self._trainer.network.predict(self._held.inputs).numpy()
-            score = estimator._validation_score(self._held, raw)
-            estimator.validation_scores_.append(score)
-            if estimator.verbose:
-                print(f"Validation score: {score:f}")
-            improved = score >= estimator.best_validation_score_ + estimator.tol
-            if score > estimator.best_validation_score_:
-                estimator.best_validation_score_ = score
-                self._best = self._trainer.weights()
+            improved = self._improved_by_score(epoch.measures["validation"]["score"])
         estimator._no_improvement_count = 0 if improved else estimator._no_improvement_count + 1
+        return bool(estimator._no_improvement_count > estimator.n_iter_no_change)
 
-    def _tell(self, loss: float) -> None:
+    def _improved_by_loss(self, loss: float) -> bool:
         estimator = self._estimator
-        if estimator.on_epoch is None:
-            return
-        scores = estimator.validation_scores_
-        measures = {"validation": {"score": scores[-1]}} if scores else {}
-        steps = estimator.n_iter_ * self._batches.steps
-        seconds = time.perf_counter() - self._begun
-        estimator.on_epoch(
-            Epoch(estimator.n_iter_, steps, self._rates.rate, seconds, loss, measures)
-        )
+        assert estimator.best_loss_ is not None
+        improved = loss <= estimator.best_loss_ - estimator.tol
+        estimator.best_loss_ = min(loss, estimator.best_loss_)
+        return improved
 
-    def _stalled(self) -> bool:
-        return self._estimator._no_improvement_count > self._estimator.n_iter_no_change
+    def _improved_by_score(self, score: float) -> bool:
+        estimator, best = self._estimator, self._estimator.best_validation_score_
+        assert estimator.validation_scores_ is not None
+        assert best is not None
+        assert self._best is not None
+        estimator.validation_scores_.append(score)
+        if estimator.verbose:
+            print(f"Validation score: {score:f}")
+        if score > best:
+            estimator.best_validation_score_ = score
+            self._best.keep()
+        return score >= best + estimator.tol
 
-    def _goes_on_slower(self) -> bool:
-        """Whether a lower rate is left to try."""
+    def after_stall(self, lower: float | None) -> None:
+        """See Judge."""
         estimator = self._estimator
-        lower = self._rates.lower()
         if estimator.verbose:
             what = "Training loss" if self._held is None else "Validation score"
-            then = f"Setting learning rate to {self._rates.rate:f}" if lower else "Stopping."
+            then = "Stopping." if lower is None else f"Setting learning rate to {lower:f}"
             print(
                 f"{what} did not improve more than tol={estimator.tol:f} "
                 f"for {estimator.n_iter_no_change} consecutive epochs. {then}"
             )
-        estimator._no_improvement_count = 0 if lower else estimator._no_improvement_count
-        return lower
+        if lower is not None:
+            estimator._no_improvement_count = 0
 
-    def _refuse(self) -> Any:
-        self._trainer.restore(self._before)
-        raise ValueError(
-            f"Solver produced non-finite parameter weights or loss in epoch "
-            f"{self._estimator.n_iter_ + 1}. The input data may contain large values and need to "
-            "be preprocessed, or the learning rate is too high; the weights are those from before."
-        )
+    def restore_best(self) -> None:
+        """Give the network the weights of the best score, where there were scores."""
+        if self._best is not None:
+            self._best.restore()
+
+
+def train(
+    estimator: MLPBase,
+    passes: PerceptronPasses,
+    rates: PerceptronRates,
+    held: HeldOut | None,
+    incremental: bool,
+) -> None:
+    """One call of fit or partial_fit: epochs until nothing improves, or there are no more.
+
+    Args:
+        estimator: whose fitted attributes count along.
+        passes, rates: what trains, on what, how fast.
+        held: what early stopping looks at; None without it.
+        incremental: one epoch, which nobody expects to be the last.
+
+    Warns:
+        ConvergenceWarning: it still improved at the last epoch.
+
+    Raises:
+        ValueError: a loss or a weight is no finite number; the weights are those from before.
+    """
+    estimator.n_iter_ = 0
+    epochs = 1 if incremental else estimator.max_iter
+    rates.begin(passes.batches.rows, estimator.t_)
+    judge = PerceptronJudge(estimator, passes, held)
+    guard = Guard(passes.trainer.network, every_call=False)
+    try:
+        if Epochs(passes, rates, judge, guard).run(epochs, estimator.on_epoch) and not incremental:
+            warnings.warn(
+                f"Stochastic Optimizer: Maximum iterations ({epochs}) "
+                "reached and the optimization hasn't converged yet.",
+                ConvergenceWarning,
+                stacklevel=5,
+            )
+    except NonFiniteLoss:
+        _refuse(estimator)
+    except KeyboardInterrupt:
+        warnings.warn("Training interrupted by user.", stacklevel=5)
+    judge.restore_best()
+    if not guard.holds():
+        _refuse(estimator)
+
+
+def _refuse(estimator: MLPBase) -> NoReturn:
+    raise ValueError(
+        f"Solver produced non-finite parameter weights or loss in epoch "
+        f"{estimator.n_iter_ + 1}. The input data may contain large values and need to "
+        "be preprocessed, or the learning rate is too high; the weights are those from before."
+    ) from None

@@ -20,12 +20,15 @@ from sklearn.utils.validation import (
 )
 from torch import Tensor
 
+from backhand.data import Data
 from backhand.estimators.tables.columns import Column, read_columns
 from backhand.estimators.tables.encoding import Encoding
-from backhand.estimators.tables.members import MembersTraining, make_members
+from backhand.estimators.tables.members import make_members
+from backhand.estimators.tables.training import train_members
 from backhand.losses import Loss
 from backhand.networks import NetworkFileError, Stack, save
 from backhand.networks.saving import load_about
+from backhand.training import Epoch
 
 ROWS_AT_ONCE = 1024
 
@@ -46,7 +49,7 @@ class TableBase(BaseEstimator):  # type: ignore[misc]
     members: int
     validation_fraction: float
     random_state: Any
-    on_epoch: Callable[[int, float, list[float]], Any] | None
+    on_epoch: Callable[[Epoch], Any] | None
 
     encoding_: Encoding
     network_: Stack
@@ -115,18 +118,16 @@ class TableBase(BaseEstimator):  # type: ignore[misc]
             self.network_ = make_members(
                 inputs.shape[1], self.hidden, outputs, self.members, self._classifies
             )
-            run = MembersTraining(
-                self.network_,
-                self._loss(),
+            judge = train_members(
+                self,
+                Data(inputs[training], repeated[training]),
+                inputs[held_out],
                 self._measure(torch.from_numpy(targets[held_out])),
-                self.learning_rate,
                 self.epochs_for(len(targets)),
-                self.batch_size,
                 random,
             )
-            run.run(inputs[training], repeated[training], inputs[held_out], self.on_epoch)
-        self.loss_curve_, self.validation_scores_ = run.loss_curve, run.scores
-        self.best_epochs_ = run.best_epochs
+        self.loss_curve_, self.validation_scores_ = judge.loss_curve, judge.scores
+        self.best_epochs_ = judge.best_epochs
 
     def _split(
         self, targets: np.ndarray, random: np.random.RandomState

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from backhand.estimators.tables.base import TableBase, name_of
 from backhand.losses import CrossEntropyLoss, Loss
+from backhand.training import Epoch
 
 
 class TableClassifier(ClassifierMixin, TableBase):  # type: ignore[misc]
@@ -34,8 +35,9 @@ class TableClassifier(ClassifierMixin, TableBase):  # type: ignore[misc]
         validation_fraction: of the rows, held out to choose the epoch; default 0.2.
         label_smoothing: see CrossEntropyLoss; default 0.1.
         random_state: of everything random; default none.
-        on_epoch: called after each epoch with its number, its loss and each member's Brier score
-            on the rows held out.
+        on_epoch: called with a `backhand.training.Epoch` after every epoch; its measures are
+            those of the rows held out, {"validation": {"score": the members' mean Brier score,
+            "member_1": …}}.
 
     Attributes:
         classes_: in order.
@@ -62,7 +64,7 @@ class TableClassifier(ClassifierMixin, TableBase):  # type: ignore[misc]
         validation_fraction: float = 0.2,
         label_smoothing: float = 0.1,
         random_state: Any = None,
-        on_epoch: Callable[[int, float, list[float]], Any] | None = None,
+        on_epoch: Callable[[Epoch], Any] | None = None,
     ) -> None:
         self.hidden = hidden
         self.epochs = epochs

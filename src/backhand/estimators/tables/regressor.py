@@ -12,6 +12,7 @@ from torch import Tensor
 
 from backhand.estimators.tables.base import TableBase, name_of
 from backhand.losses import Loss, MSELoss
+from backhand.training import Epoch
 
 
 class TableRegressor(RegressorMixin, TableBase):  # type: ignore[misc]
@@ -40,7 +41,7 @@ class TableRegressor(RegressorMixin, TableBase):  # type: ignore[misc]
         members: int = 1,
         validation_fraction: float = 0.2,
         random_state: Any = None,
-        on_epoch: Callable[[int, float, list[float]], Any] | None = None,
+        on_epoch: Callable[[Epoch], Any] | None = None,
     ) -> None:
         self.hidden = hidden
         self.epochs = epochs
