@@ -29,3 +29,11 @@ torch.manual_seed(0)  # for what test modules draw when they are imported
 def _one_thread_and_one_seed():
     torch.set_num_threads(1)
     torch.manual_seed(0)
+
+
+@pytest.fixture
+def doubles():
+    """float64 by default: torch's NAdam keeps its product of momenta in the default dtype."""
+    torch.set_default_dtype(torch.float64)
+    yield
+    torch.set_default_dtype(torch.float32)

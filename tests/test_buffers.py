@@ -10,7 +10,7 @@ from torch import Tensor
 
 import backhand as bh
 from backhand.program import Native
-from cases import every_rule
+from cases import every_kind_of_rule
 
 
 class Centred(bh.Layer):
@@ -95,9 +95,9 @@ def test_every_lasting_tensor_has_a_path() -> None:
 
 
 @pytest.mark.parametrize("engine", [None, bh.Replay(), Native()], ids=repr)
-@every_rule
+@every_kind_of_rule
 def test_a_recorded_step_changes_it_too(engine, rule) -> None:
-    plain, other = (network().learn_with(rule.rule()) for _ in range(2))
+    plain, other = (network().to(torch.float64).learn_with(rule.rule()) for _ in range(2))
     train(plain)
     train(other, bh.TrainingStep(other, bh.MSELoss(), engine))
     exact = isinstance(engine, bh.Replay)

@@ -10,7 +10,7 @@ import torch
 import backhand as bh
 from backhand.learning.contributions import Product
 from backhand.program import Native
-from cases import every_rule
+from cases import every_kind_of_rule
 from cases.compositions import gated_unit, siamese, used_twice
 from oracle import close, gradients_by_autograd
 
@@ -31,7 +31,8 @@ GATES = {
 
 @pytest.mark.parametrize("gate", GATES)
 @pytest.mark.parametrize("network", NETWORKS)
-@every_rule
+@every_kind_of_rule
+@pytest.mark.usefixtures("doubles")
 def test_equals_the_two_phase_textbook_result(rule, network, gate) -> None:
     make_gate, every, max_norm = GATES[gate]
     ours = NETWORKS[network]().to(torch.float64).learn_with(rule.rule())

@@ -20,25 +20,26 @@ FORMS = {
 
 @pytest.mark.parametrize("form", FORMS)
 @every_rule
-def test_follows_torch_optim_over_50_steps(rule, form) -> None:
+@pytest.mark.usefixtures("doubles")
+def test_follows_its_counterpart_over_100_steps(rule, form) -> None:
     shape = (4,) if form == "sum" else (4, 3)
     value = torch.randn(shape, dtype=torch.float64)
     parameter = bh.Parameter(value.clone())
     parameter.learn_with(rule.rule())
     twin = value.clone().requires_grad_()
     optimizer = rule.twin([twin], 0.1)
-    for step in range(50):
+    for step in range(100):
         rows = step % 3 + 1
-        left = torch.randn(4, rows, dtype=torch.float64)
+        left = torch.randn(4, rows, dtype=torch.float64) * 10.0 ** (step % 5 - 2)
         right = torch.randn(rows, 3, dtype=torch.float64)
-        rate = 0.1 / (1 + step)
+        rate = 0.1 / (1 + step % 11)
         contribution = FORMS[form](left, right)
         parameter.update(contribution, rate)
         rule.set_rate(optimizer, rate)
         twin.grad = contribution.gradient()
         optimizer.step()
-    assert close(parameter.value, twin.detach())
-    assert parameter.updates == 50
+        assert close(parameter.value, twin.detach()), step
+    assert parameter.updates == 100
 
 
 class ShapesMade(TorchFunctionMode):

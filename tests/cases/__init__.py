@@ -39,6 +39,7 @@ every_layer = pytest.mark.parametrize("case", LAYERS, ids=str)
 every_native_layer = pytest.mark.parametrize("case", [x for x in LAYERS if x.native], ids=str)
 every_loss = pytest.mark.parametrize("case", LOSSES, ids=str)
 every_rule = pytest.mark.parametrize("rule", RULES, ids=str)
+every_kind_of_rule = pytest.mark.parametrize("rule", [x for x in RULES if x.kind], ids=str)
 
 __all__ = [
     "LAYERS",
@@ -47,6 +48,7 @@ __all__ = [
     "Case",
     "LossCase",
     "RuleCase",
+    "every_kind_of_rule",
     "every_layer",
     "every_loss",
     "every_native_layer",

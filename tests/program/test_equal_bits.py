@@ -11,7 +11,7 @@ import backhand as bh
 from backhand.data import disc
 from backhand.losses import Weighted
 from backhand.values import rows_of
-from cases import LOSSES, every_layer, every_loss, every_rule
+from cases import LOSSES, every_kind_of_rule, every_layer, every_loss
 from cases.case import differences, misaligned, randn_like, same
 
 ROWS = 64
@@ -71,7 +71,7 @@ def small_network() -> bh.Sequential:
 
 
 @pytest.mark.parametrize("gate", GATES)
-@every_rule
+@every_kind_of_rule
 def test_every_rule_and_gate(rule, gate) -> None:
     network = small_network().learn_with(rule.rule()).gate_with(GATES[gate]())
     inputs = misaligned(torch.randn(ROWS, 3))

@@ -14,7 +14,7 @@ import backhand as bh
 from backhand.losses import Weighted
 from backhand.program.engines.native import Native, NotNative
 from backhand.training.threads import running_on
-from cases import LAYERS, LOSSES, every_loss, every_rule
+from cases import LAYERS, LOSSES, RULES, every_loss
 from cases.case import randn_like
 from program.engines.native_steps import ROWS, tensors_of, train_both, worst
 
@@ -71,7 +71,7 @@ def test_every_layer(case) -> None:
 
 
 @pytest.mark.parametrize("gate", GATES)
-@every_rule
+@pytest.mark.parametrize("rule", [x for x in RULES if x.kind and x.smooth], ids=str)
 def test_every_rule_and_gate(rule, gate) -> None:
     network = small_network().to(torch.float64)
     network.learn_with(rule.rule()).gate_with(GATES[gate]())
