@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import pickle
 
 import pytest
 import torch
@@ -133,10 +134,13 @@ def test_it_is_saved_and_loaded_with_its_dtype_and_whether_it_is_frozen(tmp_path
     assert same(copied(one), copied(other))
 
 
-def test_copies_have_their_own() -> None:
+@pytest.mark.parametrize(
+    "copy_of", [copy.deepcopy, lambda one: pickle.loads(pickle.dumps(one))], ids=["copy", "pickle"]
+)
+def test_copies_have_their_own(copy_of) -> None:
     one = network()
     train(one)
-    other, before = copy.deepcopy(one), copied(one)
+    other, before = copy_of(one), copied(one)
     assert same(copied(other), before)
     train(other)
     assert same(copied(one), before)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
 from backhand.learning.settling import reads_only
+from backhand.learning.storage import all_on_their_own
 
 
 class Buffer:
@@ -71,6 +74,9 @@ class Buffer:
     def _expect(self, new: Tensor) -> None:
         if new.shape != self.value.shape:
             raise ValueError(f"{self!r}: expected a new value of its shape, got {tuple(new.shape)}")
+
+    def __getstate__(self) -> dict[str, Any]:
+        return all_on_their_own(vars(self))
 
     def __repr__(self) -> str:
         return f"Buffer{tuple(self.value.shape)}"

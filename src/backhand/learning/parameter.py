@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
+from torch.overrides import has_torch_function_unary
 
 from backhand.learning.contributions import Contribution, Product, Rows, Summed, Whole
 from backhand.learning.gates import Gate
 from backhand.learning.rules import SGD
 from backhand.learning.settling import hold, learns_at_once
+from backhand.learning.storage import all_on_their_own
 
 if TYPE_CHECKING:
     from backhand.learning.rules import UpdateRule
@@ -48,15 +50,19 @@ class Parameter:
         """Whether one step uses it in several places: then one update, by the sum."""
         self.frozen = False
         self._progress: list[float] = [0]
-        self._turned: list[Tensor | None] = [None, None]
+        self._turned: list[Any] = [None, 0, None]
 
     @property
     def transposed(self) -> Tensor:
-        """The value's transpose: a view, made once for as long as the value is the same tensor."""
-        value, view = self._turned
-        if view is None or value is not self.value:
-            view = self.value.t()
-            self._turned[:] = self.value, view
+        """The value's transpose: a view, made once for as long as the value stays where it is."""
+        own = self.value
+        if has_torch_function_unary(own):  # watched, as by a recording, which no address is told
+            return own.t()
+        value, address, turned = self._turned
+        if value is not own or address != own.data_ptr():
+            turned = own.t()
+            self._turned[:] = own, own.data_ptr(), turned
+        view: Tensor = turned
         return view
 
     @property
@@ -138,6 +144,15 @@ class Parameter:
         if self.gate is not None:
             self.gate.admit(self)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """A copy or pickle has the parameter's own elements only, and makes its own view."""
+        kept = {name: each for name, each in vars(self).items() if name != "_turned"}
+        return {**all_on_their_own(kept), "state": all_on_their_own(self.state)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self._turned = [None, 0, None]
+
     def __repr__(self) -> str:
         return f"Parameter{tuple(self.value.shape)}"
 
@@ -150,7 +165,7 @@ def lay_side_by_side(parameters: Iterable[Parameter]) -> None:
     """Put what the rules remember of several parameters into one storage for each name and dtype.
 
     Each parameter's part stays a tensor of its own at an aligned address; an engine may work on
-    all of them at once.
+    all of them at once. What lies in one storage already stays there.
     """
     groups: dict[tuple[str, torch.dtype], list[Parameter]] = {}
     for parameter in parameters:
@@ -158,6 +173,8 @@ def lay_side_by_side(parameters: Iterable[Parameter]) -> None:
             groups.setdefault((name, tensor.dtype), []).append(parameter)
     for (name, dtype), members in groups.items():
         apart = [parameter.state[name] for parameter in members]
+        if len({each.untyped_storage().data_ptr() for each in apart}) == 1:
+            continue
         spaces = [-(-each.nbytes // ALIGNMENT) * ALIGNMENT // dtype.itemsize for each in apart]
         together = torch.zeros(sum(spaces), dtype=dtype, device=apart[0].device)
         for parameter, tensor in zip(members, torch.split(together, spaces), strict=True):

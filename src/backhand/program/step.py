@@ -11,6 +11,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from backhand.layer import Layer, check_learning_rate
+from backhand.learning.parameter import lay_side_by_side
 from backhand.losses import Loss
 from backhand.program.engines import Engine
 from backhand.program.in_place import PredictionInPlace, TrainingStepInPlace
@@ -29,8 +30,9 @@ class TrainingStep(Recorded):
     The same weights as `network(input)`, `loss.backward(…)` and `network.backward(…)`: bit for
     bit with Replay(), to rounding with Native(). A weight edited in place is used as it is;
     whatever else changes in the network (a layer, a weight replaced, a rule, a gate, a freeze)
-    makes it record again. Not for two threads at once. `print(step)` shows what runs; `step.memory`
-    what it needs.
+    makes it record again. What the rules remember is laid side by side, which is faster, where it
+    is not (it is not in a copy). Not for two threads at once. `print(step)` shows what runs;
+    `step.memory` what it needs.
 
     Args:
         network: any Layer whose step is a straight line of tensor calls.
@@ -50,6 +52,7 @@ class TrainingStep(Recorded):
     ) -> None:
         super().__init__(network, loss, engine)
         self.losses = losses
+        lay_side_by_side(network.parameters().values())
 
     def __call__(
         self, input: Value, target: Value, learning_rate: float
@@ -125,6 +128,10 @@ class TrainingStep(Recorded):
         Of the batch size recorded last. See Prediction.to_c.
         """
         return self._to_c(name, ram)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        super().__setstate__(state)
+        lay_side_by_side(self.network.parameters().values())
 
     def _record(self, input: list[Tensor], target: list[Tensor]) -> Program:
         assert self.loss is not None

@@ -99,10 +99,7 @@ class MLPFitted(BaseEstimator):  # type: ignore[misc]
         for name in ("_trainer", "_predictor"):
             state.pop(name, None)
         if "network_" in state:
-            network = state["network_"] = copy.deepcopy(state["network_"])
-            for parameter in network.parameters().values():  # out of the storage they share
-                parameter.state = {k: v.clone() for k, v in parameter.state.items()}
-                parameter._turned = [None, None]
+            state["network_"] = copy.deepcopy(state["network_"])
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from backhand.estimators.mlp.batches import Batches
 from backhand.layer import Layer
-from backhand.learning.parameter import Parameter, lay_side_by_side
+from backhand.learning.parameter import Parameter
 from backhand.learning.rules import UpdateRule
 from backhand.learning.rules.penalized import Penalized
 from backhand.losses import Loss, Weighted
@@ -46,8 +46,7 @@ class Trainer:
         self.parameters = list(network.parameters().values())
         self.dtype = dtype_of(network)
         self._step = TrainingStep(network, Weighted(loss))
-        if not self.learn_with(rule):
-            lay_side_by_side(self.parameters)
+        self.learn_with(rule)
 
     def learn_with(self, rule: UpdateRule) -> bool:
         """Set the rule, with fresh memory; False, and nothing changed, where it is the same."""

@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 from backhand.layer import Layer
 from backhand.layers import SELU, Mish, NeuralTangentLinear, Scale
-from backhand.learning.parameter import lay_side_by_side
 from backhand.learning.rules import Adam, WithRate
 from backhand.networks import Sequential, Stack
 
@@ -40,7 +39,6 @@ def make_members(
         name = path.rsplit(".", 1)[-1]
         factor = {"scale": FASTER_SCALES, "bias": SLOWER_BIASES}.get(name)
         parameter.learn_with(RULE if factor is None else WithRate(RULE, factor))
-    lay_side_by_side(list(stack.parameters().values()))
     return stack
 
 
