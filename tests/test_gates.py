@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import backhand as bh
-from backhand.learning.contributions import Product
+from backhand.learning.contributions import Factors
 from backhand.program import Native
 from cases import every_kind_of_rule
 from cases.compositions import gated_unit, siamese, used_twice
@@ -115,7 +115,7 @@ def test_the_norm_from_factors_is_that_of_the_gradient_they_make(case, dtype) ->
         torch.manual_seed(seed)
         errors, inputs = factors(case, dtype)
         exact = (errors.double().t() @ inputs.double()).norm()
-        norm = Product(errors.t(), inputs).squared_norm().sqrt()
+        norm = Factors(errors.t(), inputs).squared_norm().sqrt()
         # what forming the gradient in this dtype loses, which no norm of it can do better than
         lost = torch.finfo(dtype).eps * errors.double().norm() * inputs.double().norm()
         assert abs(norm - exact) <= lost + 1e-6 * exact, seed

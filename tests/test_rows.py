@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 import backhand as bh
-from backhand.learning.contributions import Product, Rows, Several
+from backhand.learning.contributions import Factors, Rows, Several
 from oracle import close
 
 RULES = [
@@ -95,7 +95,7 @@ def test_the_norm_of_rows_counts_those_that_come_twice_once_summed(dtype, count)
 
 def test_several_parts_add_up_and_leave_their_tensors_alone() -> None:
     left, right, rows = torch.randn(5, 3), torch.randn(3, 2), torch.randn(2, 2)
-    parts = [Product(left, right), Rows(torch.tensor([4, 4]), rows, 5)]
+    parts = [Factors(left, right), Rows(torch.tensor([4, 4]), rows, 5)]
     expected = left @ right
     expected[4] += rows.sum(0)
     for order in (parts, parts[::-1]):

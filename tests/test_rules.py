@@ -7,13 +7,13 @@ import torch
 from torch.overrides import TorchFunctionMode
 
 import backhand as bh
-from backhand.learning.contributions import Product, Summed, Whole
+from backhand.learning.contributions import Factors, Summed, Whole
 from cases import every_rule
 from oracle import close
 
 FORMS = {
     "gradient": lambda left, right: Whole(left @ right),
-    "product": Product,
+    "product": Factors,
     "sum": lambda left, right: Summed(left.t()),
 }
 

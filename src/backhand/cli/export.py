@@ -23,6 +23,13 @@ def export(
         typer.Option(help=f"Write a training step too, with this loss: {', '.join(LOSSES)}."),
     ] = None,
     batch_size: Annotated[int, typer.Option(help="Rows of a training step.")] = 1,
+    input_shape: Annotated[
+        str | None,
+        typer.Option(
+            "--input",
+            help="Shape of one example, as 1,28,28; default the vector that the weights tell.",
+        ),
+    ] = None,
     name: Annotated[str | None, typer.Option(help="In C; default the file's.")] = None,
     ram: Annotated[
         str | None, typer.Option(help="Bytes of static memory allowed, as 32768 or 32k.")
@@ -32,7 +39,7 @@ def export(
     """Write a network as one C file and its header: to predict and, with --loss, to train."""
     if not c:
         raise ValueError("export: say --c for C99")
-    files = _export(network, loss, batch_size, name, _bytes(ram))
+    files = _export(network, loss, batch_size, _shape(input_shape), name, _bytes(ram))
     files.write(out)
     typer.echo(
         f"{out / files.name}.c, {out / files.name}.h: {files.flash:,} bytes of numbers, "
@@ -41,24 +48,29 @@ def export(
 
 
 def _export(
-    file: Path, loss: str | None, batch_size: int, name: str | None, ram: int | None
+    file: Path,
+    loss: str | None,
+    batch_size: int,
+    shape: tuple[int, ...] | None,
+    name: str | None,
+    ram: int | None,
 ) -> CFiles:
     import torch
 
-    from backhand.layers import FullyConnected
     from backhand.losses import BinaryCrossEntropyLoss, CrossEntropyLoss, MSELoss
     from backhand.networks import load
+    from backhand.networks.probing import zeros_for
     from backhand.program.engines.native import NotNative
     from backhand.program.export.c import export_c
 
     if batch_size < 1:
         raise ValueError(f"batch size: expected 1 or more, got {batch_size}")
     network = load(file)
-    first = next((x for _, x in network.layers_by_path() if isinstance(x, FullyConnected)), None)
-    if first is None:
-        raise ValueError(f"{file}: no fully connected layer tells how many inputs it takes")
-    dtype = first.weight.value.dtype
-    inputs = torch.zeros(batch_size, first.inputs, dtype=dtype)
+    try:
+        one = zeros_for(network, shape)
+    except ValueError as problem:
+        raise ValueError(f"{file}: {problem}; say its shape, such as --input 1,28,28") from None
+    inputs = one.repeat(batch_size, *[1] * (one.dim() - 1))
     target: Value = ()
     kinds = (MSELoss(), BinaryCrossEntropyLoss(), CrossEntropyLoss())
     losses = dict(zip(LOSSES, kinds, strict=True))
@@ -73,6 +85,16 @@ def _export(
         return export_c(network, inputs, chosen, target, name=c_name, ram=ram)
     except NotNative as problem:
         raise ValueError(f"{file}: {problem}") from None
+
+
+def _shape(text: str | None) -> tuple[int, ...] | None:
+    """1,28,28 as a shape."""
+    if text is None:
+        return None
+    sizes = text.split(",")
+    if not all(re.fullmatch(r"[1-9]\d{0,8}", each, re.ASCII) for each in sizes):
+        raise ValueError(f"input: expected a shape of one example such as 1,28,28, got {text!r}")
+    return tuple(map(int, sizes))
 
 
 def _bytes(text: str | None) -> int | None:

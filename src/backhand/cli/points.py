@@ -13,7 +13,7 @@ from backhand.cli.claims import claims, compared
 from backhand.cli.interruption import INTERRUPTED, Interruption
 from backhand.cli.output import check_writable
 from backhand.cli.progress import progress
-from backhand.cli.report import Outcome, write_report
+from backhand.cli.report import PointsOutcome, write_report
 from backhand.data import read_labelled_points
 from backhand.experiments import XOR, Settings, Task, compare, train_seed, xor_settings
 from backhand.losses import MSELoss
@@ -41,7 +41,7 @@ def run(
     check_writable(out)
     gc.freeze()  # a collection would look at all of torch, and take longer than an epoch
     console = Console()
-    outcome = _train(task, settings, seeds, console, Outcome(task, settings))
+    outcome = _train(task, settings, seeds, console, PointsOutcome(task, settings))
     if outcome.runs or outcome.unfinished is not None:
         write_report(outcome, out)
         console.print(_table(outcome))
@@ -52,8 +52,8 @@ def run(
 
 
 def _train(
-    task: Task, settings: Settings, seeds: int, console: Console, outcome: Outcome
-) -> Outcome:
+    task: Task, settings: Settings, seeds: int, console: Console, outcome: PointsOutcome
+) -> PointsOutcome:
     """Train every seed; on Ctrl-C keep what there is."""
     epochs: list[Epoch] = []
     with progress(console) as display, Interruption() as interruption:
@@ -85,7 +85,7 @@ def _train(
     return outcome
 
 
-def _table(outcome: Outcome) -> Table:
+def _table(outcome: PointsOutcome) -> Table:
     title = f"{outcome.task.name}: {outcome.settings.describe()}, {outcome.timing()}"
     table = Table(title=title, title_justify="left")
     for column in ("", "the report", "median", "worst", "best"):

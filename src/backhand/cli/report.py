@@ -17,7 +17,7 @@ from backhand.training import History
 
 
 @dataclass
-class Outcome:
+class PointsOutcome:
     """What came of a command: whole runs, and on Ctrl-C the one that was under way."""
 
     task: Task
@@ -46,7 +46,7 @@ class Outcome:
         return found
 
 
-def write_report(outcome: Outcome, out: Path) -> None:
+def write_report(outcome: PointsOutcome, out: Path) -> None:
     """Write all files, each whole or not at all, and list them in `outcome.files`."""
     _write_history(outcome, out / "history.csv")
     outcome.files.append("history.csv")
@@ -73,7 +73,7 @@ def write_report(outcome: Outcome, out: Path) -> None:
     outcome.files.append("report.html")
 
 
-def _write_history(outcome: Outcome, path: Path) -> None:
+def _write_history(outcome: PointsOutcome, path: Path) -> None:
     """Every epoch of every seed, a line each."""
     rows = [
         {"seed": seed, **epoch.row()}
@@ -86,7 +86,7 @@ def _write_history(outcome: Outcome, path: Path) -> None:
         writer.writerows(rows)
 
 
-def _page(outcome: Outcome, pictures: dict[str, Path]) -> str:
+def _page(outcome: PointsOutcome, pictures: dict[str, Path]) -> str:
     return page(
         "points.html.j2",
         pictures,

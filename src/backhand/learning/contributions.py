@@ -57,7 +57,7 @@ class Whole(Contribution):
         rule.update(parameter, self._gradient, learning_rate)
 
 
-class Product(Contribution):
+class Factors(Contribution):
     """gradient = left @ right, not formed: left (outputs, rows), right (rows, inputs)."""
 
     __slots__ = ("left", "right")
@@ -85,8 +85,8 @@ class Product(Contribution):
     def add_to(self, total: Tensor) -> None:
         total.addmm_(self.left, self.right)
 
-    def scaled(self, scale: Tensor) -> Product:
-        return Product(self.left * scale.to(self.left.dtype), self.right)
+    def scaled(self, scale: Tensor) -> Factors:
+        return Factors(self.left * scale.to(self.left.dtype), self.right)
 
     def update(self, parameter: Parameter, rule: UpdateRule, learning_rate: float) -> None:
         rule.update_product(parameter, self.left, self.right, learning_rate)
@@ -175,10 +175,10 @@ def sum_of(contributions: Sequence[Contribution]) -> Contribution:
     """The sum of several contributions as one: factors side by side where all are of one form."""
     if len(contributions) == 1:
         return contributions[0]
-    products = [each for each in contributions if isinstance(each, Product)]
+    products = [each for each in contributions if isinstance(each, Factors)]
     if len(products) == len(contributions):
         lefts = torch.cat([each.left for each in products], dim=1)
-        return Product(lefts, torch.cat([each.right for each in products], dim=0))
+        return Factors(lefts, torch.cat([each.right for each in products], dim=0))
     sums = [each for each in contributions if isinstance(each, Summed)]
     if len(sums) == len(contributions):
         return Summed(torch.cat([each.error for each in sums], dim=0))

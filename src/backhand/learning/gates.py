@@ -24,7 +24,7 @@ class Gate:
     With `max_norm` the update is that of gradients clipped by their global norm over all
     parameters behind this gate: g · min(1, max_norm / (|g| + 1e-6)), as torch's
     clip_grad_norm_; exact, in one backward, and from factors where they are smaller: no
-    gradient is formed for it then (but in float64, see Product.squared_norm). The price is
+    gradient is formed for it then (but in float64, see Factors.squared_norm). The price is
     memory: the factors (an input and an error for each layer) live until backward ends. A
     gradient that is infinite or not a number makes the norm so, and with it the weights.
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.overrides import has_torch_function_unary
 
-from backhand.learning.contributions import Contribution, Product, Rows, Summed, Whole
+from backhand.learning.contributions import Contribution, Factors, Rows, Summed, Whole
 from backhand.learning.gates import Gate
 from backhand.learning.rules import SGD
 from backhand.learning.settling import hold, learns_at_once
@@ -93,7 +93,7 @@ class Parameter:
             self._progress[0] += 1
             self.rule.update_product(self, left, right, learning_rate)
         else:
-            hold(self, Product(left, right), learning_rate)
+            hold(self, Factors(left, right), learning_rate)
 
     def learn_sum(self, error: Float[Tensor, "rows outputs"], learning_rate: float) -> None:
         """Learn from the gradient that is the error summed over its rows."""

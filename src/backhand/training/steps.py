@@ -15,7 +15,6 @@ from backhand.losses import Loss
 from backhand.program import (
     Engine,
     FrozenScalar,
-    Native,
     NotRecordable,
     Prediction,
     TrainingStep,
@@ -83,7 +82,7 @@ class RecordedSteps:
     def __init__(self, step: TrainingStep) -> None:
         self._step = step
         self._prediction: Prediction | None = None
-        if isinstance(step.engine, Native):  # calls cost Replay no more than they cost the network
+        if step.engine is not None and step.engine.predicts:
             self._prediction = Prediction(step.network, step.engine)
 
     @property

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 
 import backhand as bh
 from backhand.cli import app
+from backhand.networks.probing import zeros_for
 from backhand.program.engines.native import Native, cache
 
 
@@ -51,9 +52,51 @@ def test_export_writes_two_files(saved, tmp_path) -> None:
         (["--c", "--loss", "hinge"], "expected one of mse"),
         (["--c", "--loss", "mse", "--batch-size", 0], "batch size: expected 1 or more"),
         (["--c", "--name", "2d"], "expected letters"),
+        (["--c", "--input", "2,x"], "expected a shape of one example such as 1,28,28, got '2,x'"),
+        (["--c", "--input", "3"], "does not take an example of shape (3,): 0: FullyConnected(2, 5"),
     ],
 )
 def test_what_cannot_be_exported_is_said(saved, words, message) -> None:
     done = run("export", saved, *words)
     assert isinstance(done.exception, ValueError)
     assert message in str(done.exception)
+
+
+EXPORTED = {
+    "a first layer of another class": (bh.Sequential([bh.Scale(3), bh.ReLU()]), None, 3),
+    "a branch": (bh.Residual(bh.NeuralTangentLinear(4, 4)), None, 4),
+    "a wide bottleneck": (
+        bh.Sequential([bh.Tanh(), bh.FullyConnected(2, 7), bh.Scale(7), bh.FullyConnected(7, 3)]),
+        None,
+        2,
+    ),
+    "weights of doubles": (bh.FullyConnected(6, 2).to(torch.float64), None, 6),
+    "any shape": (bh.Tanh(), "2,3", 6),
+    "an image": (bh.Sequential([bh.Flatten(), bh.FullyConnected(12, 2)]), "1,3,4", 12),
+}
+
+
+@pytest.mark.parametrize("name", EXPORTED)
+def test_export_finds_how_many_numbers_any_network_takes_or_is_told(name, tmp_path) -> None:
+    network, shape, inputs = EXPORTED[name]
+    bh.save(network, tmp_path / "net.safetensors")
+    words = [] if shape is None else ["--input", shape]
+    done = run("export", tmp_path / "net.safetensors", "--c", *words, "--out", tmp_path)
+    assert done.exit_code == 0, done.exception
+    kind = "double" if "doubles" in name else "float"
+    assert f"const {kind} input[{inputs}]" in (tmp_path / "net.h").read_text()
+
+
+def test_a_network_that_does_not_tell_what_it_takes_asks_for_the_shape(tmp_path) -> None:
+    path = tmp_path / "net.safetensors"
+    bh.save(bh.Sequential([bh.Tanh()]), path)
+    done = run("export", path, "--c")
+    says = "its weights do not tell the shape of one example; say its shape, such as --input 1,28"
+    assert f"{path}: {says}" in str(done.exception)
+
+
+def test_a_network_of_tokens_is_probed_with_tokens() -> None:
+    network = bh.Sequential([bh.Embedding(10, 3), bh.FullyConnected(3, 2)])
+    assert zeros_for(network, (5,)).dtype is torch.int64
+    with pytest.raises(ValueError, match="do not tell the shape"):
+        zeros_for(network)

@@ -13,7 +13,7 @@ from rich.console import Console
 from backhand.cli.output import check_writable, written_or_printed
 from backhand.cli.tables.importance import importances
 from backhand.cli.tables.measures import Predictions
-from backhand.cli.tables.outcome import Outcome
+from backhand.cli.tables.outcome import TableOutcome
 from backhand.cli.tables.reading import nearest, read_table
 from backhand.cli.tables.report import prediction_rows, results_table, write_files
 from backhand.cli.tables.target import CLASSIFICATION, REGRESSION, Target, as_text, target_column
@@ -61,7 +61,7 @@ def evaluate_table(
     ours = _predictions(model, features, table_path)
     task = CLASSIFICATION if isinstance(model, TableClassifier) else REGRESSION
     why = f"evaluated by {model_path.name}"
-    outcome = Outcome(
+    outcome = TableOutcome(
         source=str(table_path),
         target=Target(name, task, why, values),
         table=features,

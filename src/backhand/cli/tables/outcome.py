@@ -16,7 +16,7 @@ OURS = "Backhand"
 
 
 @dataclass
-class Outcome:
+class TableOutcome:
     """A model, the rows it was tested on, and what was found.
 
     Attributes:

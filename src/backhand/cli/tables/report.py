@@ -15,14 +15,14 @@ from sklearn.metrics import confusion_matrix
 
 from backhand import plots
 from backhand.cli.pages import page
-from backhand.cli.tables.outcome import OURS, Outcome
+from backhand.cli.tables.outcome import OURS, TableOutcome
 from backhand.files import written_whole
 from backhand.networks import summary
 
 MODEL = "model.safetensors"
 
 
-def write_files(outcome: Outcome, out: Path) -> None:
+def write_files(outcome: TableOutcome, out: Path) -> None:
     """Write everything, and list it in `outcome.files`.
 
     Raises:
@@ -53,7 +53,7 @@ def write_files(outcome: Outcome, out: Path) -> None:
     outcome.files += ["predictions.csv", *figures, "report.html"]
 
 
-def results_table(outcome: Outcome) -> Table:
+def results_table(outcome: TableOutcome) -> Table:
     """The metrics, as the command prints them."""
     results = outcome.results()
     seconds = {peer.name: peer.seconds for peer in outcome.peers}
@@ -82,7 +82,7 @@ def prediction_rows(predicted: Any, first: dict[str, list[Any]]) -> list[dict[st
     ]
 
 
-def _predictions(outcome: Outcome) -> list[dict[str, Any]]:
+def _predictions(outcome: TableOutcome) -> list[dict[str, Any]]:
     first = {"row": (outcome.test + 1).tolist(), outcome.target.name: _plain(outcome.truth)}
     return prediction_rows(outcome.ours, first)
 
@@ -107,7 +107,7 @@ def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
         writer.writerows(rows)
 
 
-def _figures(outcome: Outcome) -> dict[str, Figure]:
+def _figures(outcome: TableOutcome) -> dict[str, Figure]:
     model, truth, predicted = outcome.model, outcome.truth, outcome.ours
     figures = {"target.png": plots.distribution(outcome.target.values, outcome.target.name)}
     if outcome.trained:

@@ -15,7 +15,7 @@ from backhand.cli.interruption import INTERRUPTED, Interruption
 from backhand.cli.output import check_writable
 from backhand.cli.tables.importance import importances
 from backhand.cli.tables.measures import Predictions
-from backhand.cli.tables.outcome import Outcome
+from backhand.cli.tables.outcome import TableOutcome
 from backhand.cli.tables.peers import peers
 from backhand.cli.tables.reading import nearest, read_table
 from backhand.cli.tables.report import results_table, write_files
@@ -57,7 +57,7 @@ def train_table(
         trained = train_model(console, target, table[train], target.values[train], options)
     with _timed(seconds, "predictions"):
         ours = Predictions.of(trained.model, table[test])
-    outcome = Outcome(
+    outcome = TableOutcome(
         str(path), target, table, test, trained.model, ours, seconds=seconds, notes=notes
     )
     if trained.interrupted:
@@ -70,7 +70,9 @@ def train_table(
         raise SystemExit(INTERRUPTED)
 
 
-def _look_further(console: Console, outcome: Outcome, train: Any, seed: int, compare: bool) -> None:
+def _look_further(
+    console: Console, outcome: TableOutcome, train: Any, seed: int, compare: bool
+) -> None:
     """The importance of columns, and other models on the same split; Ctrl-C leaves the rest out."""
     with Interruption() as interruption, console.status("columns shuffled …") as status:
         try:
@@ -90,7 +92,7 @@ def _look_further(console: Console, outcome: Outcome, train: Any, seed: int, com
             outcome.notes.append("Stopped by Ctrl-C before all was compared.")
 
 
-def _tell(console: Console, outcome: Outcome, out: Path) -> None:
+def _tell(console: Console, outcome: TableOutcome, out: Path) -> None:
     for note in outcome.notes:
         console.print(note, soft_wrap=True)
     console.print(results_table(outcome))

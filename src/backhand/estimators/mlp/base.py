@@ -25,7 +25,7 @@ from backhand.estimators.mlp.batches import Batches
 from backhand.estimators.mlp.fitted import MLPFitted
 from backhand.estimators.mlp.predictor import Predictor
 from backhand.estimators.mlp.rates import PerceptronRates
-from backhand.estimators.mlp.trainer import Trainer, as_numbers, copied, dtype_of, shelf
+from backhand.estimators.mlp.trainer import Trainer, as_numbers, copied, numpy_dtype_of, shelf
 from backhand.estimators.mlp.training import HeldOut, PerceptronPasses, hold_out, train
 from backhand.layer import Layer
 from backhand.learning.rules import SGD, Adam, Momentum, UpdateRule
@@ -239,7 +239,7 @@ class MLPBase(MLPFitted):
             network = copy.deepcopy(self.network)
         else:
             network = self.network(row.shape[1], self.n_outputs_)
-        prediction = network.predict(torch.from_numpy(as_numbers(row, dtype_of(network))))
+        prediction = network.predict(torch.from_numpy(as_numbers(row, numpy_dtype_of(network))))
         if tuple(prediction.shape) != (1, self.n_outputs_):
             raise ValueError(
                 f"network: expected {self.n_outputs_} outputs for a row, "

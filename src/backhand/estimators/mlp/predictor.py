@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from backhand.estimators.mlp.trainer import dtype_of
+from backhand.estimators.mlp.trainer import numpy_dtype_of
 from backhand.layer import Layer
 from backhand.program import NotRecordable, Prediction
 
@@ -28,7 +28,7 @@ class Predictor:
 
     def __init__(self, network: Layer) -> None:
         self.network = network
-        self.dtype = dtype_of(network)
+        self.dtype = numpy_dtype_of(network)
         self._lock = threading.Lock()
         self._singles = 0
         self._recorded: Any = None

@@ -44,7 +44,7 @@ class Trainer:
         self.network = network
         self.loss = loss
         self.parameters = list(network.parameters().values())
-        self.dtype = dtype_of(network)
+        self.dtype = numpy_dtype_of(network)
         self._step = TrainingStep(network, Weighted(loss))
         self.learn_with(rule)
 
@@ -70,7 +70,7 @@ class Trainer:
         return losses
 
 
-def dtype_of(network: Layer) -> np.dtype[Any]:
+def numpy_dtype_of(network: Layer) -> np.dtype[Any]:
     """Of the numbers a network computes with; float32 where it has no weights."""
     for parameter in network.parameters().values():
         return parameter.value.numpy().dtype

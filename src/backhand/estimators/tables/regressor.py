@@ -62,7 +62,7 @@ class TableRegressor(RegressorMixin, TableBase):  # type: ignore[misc]
         self.mean_ = float(values.mean())
         self.deviation_ = float(values.std()) or 1.0
         targets = ((values - self.mean_) / self.deviation_).astype(np.float32)
-        self._train(columns, targets, 1)
+        self._train(columns, targets[:, None], 1)
         return self
 
     def predict(self, X: Any) -> np.ndarray:
@@ -78,17 +78,7 @@ class TableRegressor(RegressorMixin, TableBase):  # type: ignore[misc]
         self.mean_, self.deviation_ = learnt["mean"], learnt["deviation"]
 
     def _loss(self) -> Loss:
-        return MembersMSELoss()
+        return MSELoss()
 
     def _measure(self, targets: Tensor) -> Callable[[Tensor], Tensor]:
-        return lambda raw: (raw[..., 0] - targets.unsqueeze(1)).double().square().mean(0)
-
-
-class MembersMSELoss(MSELoss):
-    """MSELoss of (batch, members, 1) and targets (batch, members)."""
-
-    def forward(self, prediction: Any, target: Any) -> Tensor:
-        return super().forward(prediction, target.unsqueeze(-1))
-
-    def backward(self, prediction: Any, target: Any) -> Tensor:
-        return super().backward(prediction, target.unsqueeze(-1))
+        return lambda raw: (raw[..., 0] - targets).double().square().mean(0)

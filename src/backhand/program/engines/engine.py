@@ -20,9 +20,11 @@ class Engine(Protocol):
 
     Attributes:
         packs: whether update rules should work side by side on one storage, for fewer calls.
+        predicts: whether predictions between epochs gain by being recorded too.
     """
 
     packs: bool
+    predicts: bool
 
     def bind(self, plan: Plan, outside: Mapping[int, Tensor], name: str) -> Bound:
         """Bind a plan to memory.

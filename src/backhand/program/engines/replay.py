@@ -27,6 +27,7 @@ class Replay:
     """The engine that is always there."""
 
     packs = True
+    predicts = False  # its calls cost as much as the network's own
 
     def bind(self, plan: Plan, outside: Mapping[int, Tensor], name: str) -> Replayed:
         """See Engine."""

@@ -37,6 +37,7 @@ class Inductor:
         """
         return CompiledGraph(plan, outside, name)
 
+    predicts = False  # compiling takes longer than it saves
     packs = False  # the compiler fuses a rule's work itself, and pays for slices of one storage
 
     def __repr__(self) -> str:

@@ -23,6 +23,7 @@ class Native:
     """
 
     packs = True
+    predicts = True
 
     def bind(self, plan: Plan, outside: Mapping[int, Tensor], name: str) -> Compiled:
         """See Engine.
