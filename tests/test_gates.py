@@ -59,6 +59,57 @@ def test_equals_the_two_phase_textbook_result(rule, network, gate) -> None:
         assert parameter.updates == 4
 
 
+@pytest.mark.parametrize("engine", [None, bh.Replay(), Native()], ids=repr)
+@pytest.mark.parametrize("max_norm", [None, 0.05], ids=["", "clip"])
+def test_what_is_frozen_between_micro_batches_stays_and_is_no_part_of_the_norm(
+    engine, max_norm
+) -> None:
+    ours = NETWORKS["plain"]().to(torch.float64).learn_with(bh.Momentum())
+    first, last = ours.layers[0], ours.layers[2]
+    ours.gate_with(bh.Accumulation(every=2, max_norm=max_norm))
+    loss, batches = bh.MSELoss(), [
+        (torch.randn(4, 3).double(), 10 * torch.randn(4, 2).double()) for _ in range(4)
+    ]  # fmt: skip
+    recorded = bh.TrainingStep(ours, loss, engine) if engine is not None else None
+
+    def step(at: int) -> None:
+        input, target = batches[at]
+        if recorded is not None:
+            recorded(input, target, 0.1)
+        else:
+            ours.backward(loss.backward(ours(input), target), 0.1)
+
+    def mean_of(*at: int) -> dict[str, torch.Tensor]:
+        every = [gradients_by_autograd(ours, loss, *batches[i]) for i in at]
+        return {path: sum(each[path] for each in every) / 2 for path in every[0]}
+
+    def clipped(gradients: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+        norm = torch.stack([each.norm() for each in gradients.values()]).norm()
+        scale = 1.0 if max_norm is None else min(1.0, max_norm / (float(norm) + 1e-6))
+        return {path: scale * each for path, each in gradients.items()}
+
+    before = {path: each.clone() for path, each in ours.lasting_tensors().items()}
+    expected = mean_of(0, 1)
+    step(0)
+    first.freeze()
+    step(1)
+    mine = clipped({path: each for path, each in expected.items() if path.startswith("2.")})
+    now = ours.lasting_tensors()
+    for path in now:
+        if path.startswith("0."):
+            assert torch.equal(now[path], 0 * now[path] if "gate" in path else before[path]), path
+    for path, gradient in mine.items():
+        assert close(now[path], before[path] - 0.1 * gradient), path
+    assert [each.updates for each in first.parameters().values()] == [0, 0]
+    assert [each.updates for each in last.parameters().values()] == [1, 1]
+    first.freeze(False)
+    expected = clipped(mean_of(2, 3))
+    before = {path: each.clone() for path, each in ours.lasting_tensors().items()}
+    step(2)
+    step(3)
+    assert close(first.weight.value, before["0.weight"] - 0.1 * expected["0.weight"])
+
+
 def test_clipping_forms_no_gradient_where_factors_are_smaller() -> None:
     from test_rules import ShapesMade
 

@@ -74,7 +74,8 @@ class Gate:
         self.drop()
 
     def release(self, contributions: dict[Parameter, Contribution]) -> None:
-        """Clip, then update."""
+        """Clip, then update; what is frozen by now has no part in either."""
+        contributions = {p: each for p, each in contributions.items() if not p.frozen}
         if self.max_norm is not None and contributions:
             squares = [each.squared_norm() for each in contributions.values()]
             norm = torch.stack(squares).sum().sqrt()
@@ -93,7 +94,8 @@ class Accumulation(Gate):
     """One update for every so many backwards, by the mean of their gradients.
 
     Over equal micro-batches that is the gradient of the whole batch. The gradients' sums take
-    as much memory as the weights. A backward that fails drops the micro-batches summed so far.
+    as much memory as the weights. A backward that fails drops the micro-batches summed so far;
+    what is frozen when an update is due does not move, and its sum is forgotten.
 
     Args:
         every: how many outermost backwards make one update.
