@@ -18,7 +18,9 @@ def whole(owner: str, name: str, value: Any, least: float = 1) -> int:
         TypeError: it is no whole number (a truth value is none).
         ValueError: it is less than `least`.
     """
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+    if type(value) is not int and (  # the common case is the fast one
+        not isinstance(value, numbers.Integral) or isinstance(value, bool)
+    ):
         raise TypeError(f"{owner}: expected a whole number as {name}, got {shown(value)}")
     if value < least:
         raise ValueError(f"{owner}: expected {name} of {least} or more, got {shown(value)}")
@@ -63,7 +65,9 @@ def finite(owner: str, name: str, value: Any) -> float:
 
 
 def _as_float(owner: str, name: str, value: Any) -> float:
-    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+    if type(value) is not float and (
+        not isinstance(value, numbers.Real) or isinstance(value, bool)
+    ):
         raise TypeError(f"{owner}: expected a number as {name}, got {shown(value)}")
     try:
         return float(value)
@@ -89,3 +93,8 @@ def shown(value: Any) -> str:
     except (ValueError, RecursionError):  # a number of thousands of digits, lists in lists
         text = f"a {type(value).__name__}"
     return text if len(text) <= 80 else f"{text[:77]}..."
+
+
+def bare(text: str) -> str:
+    """A name that others wrote, for a message: without quotes, escaped, cut where it is long."""
+    return shown(text)[1:-1]

@@ -32,6 +32,11 @@ class OpenClasses(Layer):
         self.classes = whole("OpenClasses", "classes", classes)
         self.shut = Buffer(torch.full((self.classes,), SHUT))
 
+    def are_open(self, count: int) -> bool:
+        """Whether the first `count` classes take part, and no other."""
+        open_ones, others = self.shut.value[:count], self.shut.value[count:]
+        return bool((open_ones == 0).all() and (others == SHUT).all())
+
     def open(self, count: int) -> None:
         """Let the first `count` classes take part."""
         self.shut.value[:count] = 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import time
 
 import pytest
 from streams import KINDS, answer, learn, rows
@@ -12,7 +13,9 @@ from backhand import Adam, Momentum
 from backhand.estimators.online import OnlineClassifier, OnlineRegressor
 from backhand.learning.rules import UpdateRule
 from backhand.networks.saving import NetworkFileError, save
+from mutations import edited
 
+NAN = float("nan")
 kinds = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -87,6 +90,57 @@ def test_files_that_are_something_else(tmp_path) -> None:
     save(model._learner.network.layers[1], path)
     with pytest.raises(NetworkFileError, match="not an online estimator"):
         OnlineClassifier.load(path)
+
+
+EDITS = {
+    "a class fewer": lambda d, t: d["classes"].pop(),
+    "a class more": lambda d, t: d["classes"].append("x"),
+    "a class twice": lambda d, t: d["classes"].__setitem__(1, d["classes"][0]),
+    "a class that is a list": lambda d, t: d["classes"].__setitem__(0, [1]),
+    "a feature twice": lambda d, t: d["features"].append(d["features"][0]),
+    "more features than inputs": lambda d, t: d["features"].extend(range(100)),
+    "inputs that are True": lambda d, t: d.update(inputs=True),
+    "inputs beyond any memory": lambda d, t: d.update(inputs=10**12),
+    "no learner, and tensors": lambda d, t: d.update(inputs=0, updates=[], features=[]),
+    "an update fewer": lambda d, t: d["updates"].pop(),
+    "updates below 0": lambda d, t: d["updates"].__setitem__(0, -1),
+    "a seed too large": lambda d, t: d.update(seed=2**70),
+    "a large hidden layer": lambda d, t: d["settings"].update(hidden=[30_000, 30_000]),
+    "a hidden layer of True": lambda d, t: d["settings"].update(hidden=[True]),
+    "a rule of another kind": lambda d, t: d["settings"].update(rule={"class": "os"}),
+    "a rule with a text": lambda d, t: d["settings"].update(
+        rule={"class": "SGD", "weight_decay": ""}
+    ),
+    "a rate that is True": lambda d, t: d["settings"].update(learning_rate=True),
+    "an activation that is a list": lambda d, t: d["settings"].update(activation=[]),
+    "no settings": lambda d, t: d.pop("settings"),
+    "settings of another": lambda d, t: d["settings"].update(alpha=1),
+}
+
+
+@pytest.mark.parametrize("name", EDITS)
+def test_files_that_do_not_fit_together(name, tmp_path) -> None:
+    path = tmp_path / "model.safetensors"
+    model = OnlineClassifier(seed=0, hidden=(4,))
+    learn(model, rows(20))
+    model.save(path)
+    edited(path, EDITS[name])
+    begin = time.perf_counter()
+    with pytest.raises(NetworkFileError, match=r"model\.safetensors: it does not fit together \("):
+        OnlineClassifier.load(path)
+    assert time.perf_counter() - begin < 1
+
+
+@pytest.mark.parametrize("targets", [{"count": -1}, {"squares": -1.0}, {"mean": NAN}, 5])
+def test_targets_that_are_none(targets, tmp_path) -> None:
+    path = tmp_path / "model.safetensors"
+    model = OnlineRegressor(seed=0, hidden=(4,))
+    learn(model, rows(5))
+    model.save(path)
+    changed = {"count": 3, "mean": 0.0, "squares": 0.0} | targets if targets != 5 else 5
+    edited(path, lambda described, tensors: described.update(targets=changed))
+    with pytest.raises(NetworkFileError, match="does not fit together"):
+        OnlineRegressor.load(path)
 
 
 class Own(UpdateRule):

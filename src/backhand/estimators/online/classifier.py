@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from backhand.arguments import shown, whole
+from backhand.estimators.online.contents import distinct
 from backhand.estimators.online.estimator import Features, OnlineEstimator
 from backhand.estimators.online.learner import Learner
 from backhand.estimators.online.river_bases import MiniBatchClassifier
@@ -19,6 +21,7 @@ from backhand.layers.standardized import Standardized
 from backhand.learning.rules import UpdateRule
 from backhand.losses import CrossEntropyLoss
 from backhand.networks import Sequential
+from backhand.tensor_file import Malformed
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,10 +71,7 @@ class OnlineClassifier(OnlineEstimator, MiniBatchClassifier):
         self.max_classes = max_classes
         self.seed = seed
         self._check_settings()
-        if max_classes < 2:
-            raise ValueError(
-                f"OnlineClassifier: max_classes: expected 2 or more, got {max_classes}"
-            )
+        whole("OnlineClassifier", "max_classes", max_classes, least=2)
         self._begin()
 
     def _begin(self) -> None:
@@ -204,8 +204,14 @@ class OnlineClassifier(OnlineEstimator, MiniBatchClassifier):
         return super()._described() | {"classes": self.classes_}
 
     def _restore(self, described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        self._classes = {label: place for place, label in enumerate(described["classes"])}
+        labels = distinct("classes", described["classes"], self.max_classes)
+        if any(label is None or label != label for label in labels):
+            raise Malformed(f"classes: expected labels, got {shown(labels)}")
+        self._classes = {label: place for place, label in enumerate(labels)}
         super()._restore(described, tensors)
+        learner = self._learner
+        if learner is not None and not _open_classes(learner.network).are_open(len(labels)):
+            raise Malformed(f"classes: others than those that its network knows, {shown(labels)}")
 
 
 def _open_classes(network: Layer) -> OpenClasses:

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import safetensors
-from safetensors.torch import load as load_tensors
-from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from backhand.networks.saving import NetworkFileError
+from backhand.arguments import shown, whole
+from backhand.tensor_file import Kind, Malformed, expect, from_bytes, to_bytes
 
-FORMAT = 1
-"""The version of the format that this Backhand writes, and the newest it reads."""
-
-KEY = "backhand online"
+ONLINE = Kind("backhand online", "an online estimator", newest=1)
 
 PLAIN = (str, int, float, bool, type(None))
 """The types of names and labels that JSON gives back as they were."""
@@ -34,10 +28,7 @@ class Contents:
 
     def to_bytes(self) -> bytes:
         """As the bytes of a safetensors file."""
-        tensors = {name: each.contiguous() for name, each in self.tensors.items()}
-        header = json.dumps({"format": FORMAT, **self.rest})
-        content: bytes = save_tensors(tensors, {KEY: header})
-        return content
+        return to_bytes(ONLINE, self.tensors, self.rest)
 
     @classmethod
     def from_bytes(cls, content: bytes, path: str | Path) -> Contents:
@@ -46,25 +37,32 @@ class Contents:
         Raises:
             NetworkFileError: cut short, not an online estimator, or of a newer format.
         """
-        try:
-            tensors = load_tensors(content)
-            size = int.from_bytes(content[:8], "little")
-            metadata = json.loads(content[8 : 8 + size]).get("__metadata__", {})
-        except (safetensors.SafetensorError, ValueError) as problem:
-            raise NetworkFileError(
-                f"{path}: not a whole safetensors file, perhaps cut short ({problem})"
-            ) from None
-        if KEY not in metadata:
-            raise NetworkFileError(
-                f"{path}: a safetensors file, but not an online estimator saved by Backhand"
-            )
-        rest = json.loads(metadata[KEY])
-        if rest["format"] > FORMAT:
-            raise NetworkFileError(
-                f"{path}: written in format {rest['format']}; this Backhand reads up to "
-                f"{FORMAT}, a newer one is needed"
-            )
-        return cls(tensors, rest)
+        return cls(*from_bytes(ONLINE, content, path))
+
+
+def distinct(name: str, found: Any, most: int) -> list[Any]:
+    """A list of names or labels, each once.
+
+    Raises:
+        TypeError: one of them is a list or an object.
+        Malformed: it is something else, or of more than so many.
+    """
+    expect(name, found, list)
+    if len(set(found)) != len(found) or len(found) > most:
+        raise Malformed(f"{name}: expected at most {most} different ones, got {shown(found)}")
+    return list(found)
+
+
+def checked_seed(seed: Any) -> int:
+    """A seed that torch's generator takes, also with the numbers of inputs and updates added.
+
+    Raises:
+        TypeError, ValueError: it is none.
+    """
+    found = whole("the estimator", "seed", seed, least=-(2**62))
+    if found >= 2**62:
+        raise ValueError(f"the estimator: expected a seed below 2⁶², got {shown(seed)}")
+    return found
 
 
 def plain(name: Hashable, among: str) -> Any:

@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import torch
 from torch import Tensor
 
+from backhand.arguments import bare, finite, real, shown, whole
 from backhand.estimators.online.columns import Columns, number, numbers
-from backhand.estimators.online.contents import Contents, plain
+from backhand.estimators.online.contents import Contents, checked_seed, distinct, plain
 from backhand.estimators.online.learner import Learner
 from backhand.files import written_whole
 from backhand.layer import Layer, check_learning_rate
 from backhand.layers import FullyConnected, ReLU, Sigmoid, Tanh
 from backhand.learning import rules
 from backhand.learning.rules import Adam, UpdateRule
-from backhand.networks.saving import NetworkFileError
+from backhand.networks.covered import Covered
+from backhand.tensor_file import Malformed, NetworkFileError, blaming, expect
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,36 +71,48 @@ class OnlineEstimator:
         }
 
     def _restore(self, described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        """Set what `_described` described; a subclass restores its own first."""
-        self._columns = Columns(described["features"])
-        self._drawn_seed = described["seed"]
-        self._learner = None
-        if described["inputs"]:
-            self._learner = self._start(described["inputs"])
-            own = self._learner.tensors()
-            if {k: v.shape for k, v in own.items()} != {k: v.shape for k, v in tensors.items()}:
-                raise ValueError("its tensors do not fit its settings")
-            for name, tensor in own.items():
-                tensor.copy_(tensors[name])
-            self._learner.updates = described["updates"]
+        """Set what `_described` described; a subclass restores its own first.
+
+        Raises:
+            KeyError, TypeError, ValueError: it is something else, or does not fit the settings.
+        """
+        features = distinct("features", described["features"], self.max_features)
+        inputs = whole("its learner", "inputs", described["inputs"], least=0)
+        if not len(features) <= inputs <= self._room(self.max_features):
+            raise Malformed(f"inputs: {inputs} for {len(features)} features")
+        updates = [finite("its learner", "updates", each) for each in described["updates"]]
+        self._columns = Columns(features)
+        self._drawn_seed = checked_seed(described["seed"])
+        self._learner = self._start(inputs) if inputs else None
+        own = self._tensors()
+        if _geometry(own) != _geometry(tensors):
+            raise Malformed("its tensors do not fit its settings")
+        for name, tensor in own.items():
+            tensor.copy_(tensors[name])
+        counted = self._learner.updates if self._learner is not None else []
+        if len(updates) != len(counted) or min(updates, default=0) < 0:
+            raise Malformed(f"updates: expected {len(counted)} counts, got {shown(updates)}")
+        if self._learner is not None:
+            self._learner.updates = updates
 
     # Settings.
 
     def _check_settings(self) -> None:
         name = type(self).__name__
         self.hidden = tuple(self.hidden)
-        if not all(isinstance(size, int) and size >= 1 for size in self.hidden):
+        if not all(type(size) is int and size >= 1 for size in self.hidden):
             raise ValueError(f"{name}: hidden: expected sizes of 1 or more, got {self.hidden!r}")
-        if self.activation not in ACTIVATIONS:
+        if not isinstance(self.activation, str) or self.activation not in ACTIVATIONS:
             known = ", ".join(ACTIVATIONS)
             raise ValueError(
                 f"{name}: activation: expected one of {known}, got {self.activation!r}"
             )
-        check_learning_rate(self.learning_rate)
+        check_learning_rate(real(name, "learning_rate", self.learning_rate))
         if self.rule is not None and not isinstance(self.rule, UpdateRule):
             raise TypeError(f"{name}: rule: expected an UpdateRule or None, got {self.rule!r}")
-        if self.max_features < 1:
-            raise ValueError(f"{name}: max_features: expected 1 or more, got {self.max_features}")
+        whole(name, "max_features", self.max_features)
+        if self.seed is not None:
+            checked_seed(self.seed)
 
     def _settings(self) -> dict[str, Any]:
         names = inspect.signature(type(self)).parameters
@@ -239,17 +253,16 @@ class OnlineEstimator:
         contents = Contents.from_bytes(Path(path).read_bytes(), path)
         kind = contents.rest.get("class")
         if kind != cls.__name__:
-            raise NetworkFileError(f"{path}: a saved {kind}, not a {cls.__name__}")
-        try:
-            settings = dict(contents.rest["settings"])
-            settings["hidden"] = tuple(settings["hidden"])
+            given = bare(kind) if isinstance(kind, str) else shown(kind)
+            raise NetworkFileError(f"{path}: a saved {given}, not a {cls.__name__}")
+        with blaming(path, "it does not fit together"), Covered(contents.tensors.values()):
+            settings = dict(expect("settings", contents.rest["settings"], dict))
+            settings["hidden"] = tuple(expect("hidden", settings["hidden"], list))
             if settings["rule"] is not None:
-                rule = dict(settings["rule"])
-                settings["rule"] = _RULES[rule.pop("class")](**rule)
+                rule = dict(expect("rule", settings["rule"], dict))
+                settings["rule"] = _RULES[expect("rule", rule.pop("class"), str)](**rule)
             found = cls(**settings)
             found._restore(contents.rest, contents.tensors)
-        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as problem:
-            raise NetworkFileError(f"{path}: does not fit together: {problem}") from None
         return found
 
     def _tensors(self) -> dict[str, Tensor]:
@@ -283,6 +296,10 @@ def _columns_of(table: pd.DataFrame) -> dict[Hashable, Tensor]:
         name: torch.tensor([number(name, value) for value in table[name]], dtype=torch.float64)
         for name in table.columns
     }
+
+
+def _geometry(tensors: Mapping[str, Tensor]) -> dict[str, tuple[Any, ...]]:
+    return {name: (each.shape, each.dtype) for name, each in tensors.items()}
 
 
 _RULES = {each.__name__: each for each in (rules.SGD, rules.Momentum, rules.Adam, rules.AdamW)}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from backhand.arguments import real, whole
 from backhand.estimators.online.estimator import Features, OnlineEstimator
 from backhand.estimators.online.learner import Learner
 from backhand.estimators.online.river_bases import MiniBatchRegressor
@@ -17,6 +18,7 @@ from backhand.layers.standardized import Standardized
 from backhand.learning.rules import UpdateRule
 from backhand.losses import MSELoss
 from backhand.networks import Sequential
+from backhand.tensor_file import expect
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -120,7 +122,7 @@ class OnlineRegressor(OnlineEstimator, MiniBatchRegressor):
         return super()._described() | {"targets": dict(vars(self._targets))}
 
     def _restore(self, described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        self._targets = Running(**described["targets"])
+        self._targets = Running(**expect("targets", described["targets"], dict))
         super()._restore(described, tensors)
 
 
@@ -129,12 +131,17 @@ class Running:
 
     Attributes:
         count, mean, squares: how many, their mean, the sum of their squared distances from it.
+
+    Raises:
+        TypeError, ValueError: one of them is no such number.
     """
 
     def __init__(self, count: int = 0, mean: float = 0.0, squares: float = 0.0) -> None:
-        self.count = count
-        self.mean = mean
-        self.squares = squares
+        self.count = whole("Running", "count", count, least=0)
+        self.mean = real("Running", "mean", mean)
+        self.squares = real("Running", "squares", squares)
+        if self.squares < 0:
+            raise ValueError(f"Running: expected squares of 0 or more, got {squares}")
 
     def learn(self, number: float) -> float:
         """Take in a number; returns it standardized."""

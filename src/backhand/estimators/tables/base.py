@@ -20,6 +20,7 @@ from sklearn.utils.validation import (
 )
 from torch import Tensor
 
+from backhand.arguments import bare, shown, whole
 from backhand.data import Data
 from backhand.estimators.tables.columns import Column, read_columns
 from backhand.estimators.tables.encoding import Encoding
@@ -28,6 +29,7 @@ from backhand.estimators.tables.training import train_members
 from backhand.losses import Loss
 from backhand.networks import NetworkFileError, Stack, save
 from backhand.networks.saving import load_about
+from backhand.tensor_file import Malformed, blaming, expect
 from backhand.training import Epoch
 
 ROWS_AT_ONCE = 1024
@@ -170,9 +172,12 @@ class TableBase(BaseEstimator):  # type: ignore[misc]
 
         Raises:
             TypeError: an argument, a class or a column's name cannot be written as JSON.
+            ValueError: an argument has been set to what is out of its range.
             OSError: the file cannot be written.
         """
         check_is_fitted(self)
+        self._check_arguments()
+        self._loss()
         arguments = self.get_params(deep=False) | {"on_epoch": None}
         if not isinstance(self.random_state, int):
             arguments["random_state"] = None
@@ -198,29 +203,71 @@ class TableBase(BaseEstimator):  # type: ignore[misc]
         network, found = read_model(path)
         if found["estimator"] != cls.__name__:
             raise NetworkFileError(
-                f"{path}: expected a {cls.__name__}, found a {found['estimator']}"
+                f"{path}: expected a {cls.__name__}, found a {bare(found['estimator'])}"
             )
-        return cls._made_again(network, found)
+        return cls._made_again(path, network, found)
 
     @classmethod
-    def _made_again(cls, network: Stack, found: dict[str, Any]) -> Self:
-        """The model of a network and what `save` wrote about it."""
-        made = cls(**found["arguments"])
-        made.network_ = network
-        made.encoding_ = Encoding.from_json(found["encoding"])
-        made.n_features_in_ = found["features"]
-        made.target_name_ = found.get("target")
-        if found["names"]:
-            made.feature_names_in_ = np.array(found["names"], dtype=object)
-        made._take_up(found["learnt"])
+    def _made_again(cls, path: str | Path, network: Stack, found: dict[str, Any]) -> Self:
+        """The model of a network and what `save` wrote about it.
+
+        Raises:
+            NetworkFileError: its parts do not fit together.
+        """
+        with blaming(path, "it does not fit together"):
+            made = cls(**expect("arguments", found.get("arguments"), dict))
+            made._check_read_arguments()
+            made.network_ = network
+            made.encoding_ = Encoding.from_json(expect("encoding", found.get("encoding"), dict))
+            made._take_up_names(found)
+            made._take_up(expect("learnt", found.get("learnt"), dict))
+            made._check_network()
         return made
+
+    def _check_read_arguments(self) -> None:
+        """What `fit` would find, and what `save` writes in place of what JSON cannot hold."""
+        self._check_arguments()
+        self._loss()
+        if self.random_state is not None:
+            whole(type(self).__name__, "random_state", self.random_state, least=0)
+        if self.on_epoch is not None:
+            raise Malformed(f"on_epoch: expected null, got {shown(self.on_epoch)}")
+
+    def _take_up_names(self, found: dict[str, Any]) -> None:
+        columns = [code.name for code in self.encoding_.codes]
+        self.n_features_in_ = whole(type(self).__name__, "features", found.get("features"))
+        if self.n_features_in_ != len(columns):
+            raise Malformed(f"features: {self.n_features_in_} and {len(columns)} columns encoded")
+        names = expect("names", found.get("names"), list, of=str)
+        if names:
+            if names != columns:
+                raise Malformed("names: others than those of the columns encoded")
+            self.feature_names_in_ = np.array(names, dtype=object)
+        target = found.get("target")
+        self.target_name_ = None if target is None else expect("target", target, str)
+
+    def _check_network(self) -> None:
+        """Refuse a network that does not take a row and give each member's outputs for it."""
+        inputs = torch.zeros(1, len(self.encoding_.centres))
+        raw = self.network_.predict(inputs)
+        expected = 1, len(self.network_.branches), self._outputs()
+        if tuple(raw.shape) != expected or raw.dtype is not inputs.dtype:
+            raise Malformed(f"its network gives {tuple(raw.shape)} for a row, not {expected}")
 
     def _learnt(self) -> dict[str, Any]:
         """What else was learnt, for JSON."""
         raise NotImplementedError
 
+    def _outputs(self) -> int:
+        """How many outputs a member has."""
+        raise NotImplementedError
+
     def _take_up(self, learnt: dict[str, Any]) -> None:
-        """Set what `_learnt` wrote."""
+        """Set what `_learnt` wrote.
+
+        Raises:
+            TypeError, ValueError: it is something else.
+        """
         raise NotImplementedError
 
     def __sklearn_tags__(self) -> Any:
@@ -242,6 +289,9 @@ def read_model(path: str | Path) -> tuple[Stack, dict[str, Any]]:
     found = about.get("table")
     if not isinstance(network, Stack) or not isinstance(found, dict):
         raise NetworkFileError(f"{path}: expected a model of a table, found a network without one")
+    if not isinstance(found.get("estimator"), str):
+        given = shown(found.get("estimator"))
+        raise NetworkFileError(f"{path}: expected the name of an estimator, found {given}")
     return network, found
 
 

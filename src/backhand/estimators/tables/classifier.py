@@ -12,9 +12,14 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import _check_y, check_consistent_length
 from torch import Tensor
 
+from backhand.arguments import shown
 from backhand.estimators.tables.base import TableBase, name_of
 from backhand.losses import CrossEntropyLoss, Loss
+from backhand.tensor_file import Malformed, expect
 from backhand.training import Epoch
+
+LARGEST_CLASSES = 1 << 26
+"""Bytes of the array of all classes that a file may ask for."""
 
 
 class TableClassifier(ClassifierMixin, TableBase):  # type: ignore[misc]
@@ -106,7 +111,17 @@ class TableClassifier(ClassifierMixin, TableBase):  # type: ignore[misc]
         return {"classes": self.classes_.tolist(), "dtype": self.classes_.dtype.str}
 
     def _take_up(self, learnt: dict[str, Any]) -> None:
-        self.classes_ = np.array(learnt["classes"], dtype=np.dtype(learnt["dtype"]))
+        classes = expect("classes", learnt.get("classes"), list)
+        dtype = np.dtype(expect("dtype", learnt.get("dtype"), str))
+        if dtype.kind not in "biufUO" or dtype.itemsize * len(classes) > LARGEST_CLASSES:
+            raise Malformed(f"dtype: {dtype} is none of {len(classes)} classes")
+        self.classes_ = np.array(classes, dtype=dtype)
+        distinct = len(np.unique(self.classes_)) == len(classes) >= 2
+        if not distinct or self.classes_.tolist() != classes:
+            raise Malformed(f"classes: expected two or more of {dtype}, got {shown(classes)}")
+
+    def _outputs(self) -> int:
+        return len(self.classes_)
 
     def _loss(self) -> Loss:
         return CrossEntropyLoss(self.label_smoothing)

@@ -9,14 +9,19 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 import numpy as np
 
+from backhand.arguments import finite, shown, truth
 from backhand.estimators.tables.columns import BOOLEAN, CATEGORY, DATE, NUMBER, Column
+from backhand.tensor_file import Malformed, expect
 
 DAY = 86_400.0
+
+LATEST = 2.0**63 / 1e6
+"""Seconds since 1970 beyond which microseconds are none that NumPy can count."""
 
 MOST_CATEGORIES = 128
 """Of a column; of more than these, the most frequent that occur twice: a column of names that are
@@ -39,6 +44,40 @@ class ColumnCode:
     categories: tuple[str, ...] = ()
     median: float = 0.0
     shows_missing: bool = False
+
+    @classmethod
+    def from_json(cls, place: str, found: dict[str, Any]) -> ColumnCode:
+        """The code that a file holds; the place is for messages.
+
+        Raises:
+            TypeError, ValueError: it is none.
+        """
+        names = {each.name for each in fields(cls)}
+        if found.keys() != names:
+            raise Malformed(f"{place}: expected {', '.join(sorted(names))}, got {shown(found)}")
+        kind = expect(f"{place}: kind", found["kind"], str)
+        categories = expect(f"{place}: categories", found["categories"], list, of=str)
+        code = cls(
+            expect(f"{place}: name", found["name"], str),
+            kind,
+            tuple(categories),
+            finite(place, "median", found["median"]),
+            truth(place, "shows_missing", found["shows_missing"]),
+        )
+        fits = kind in _PLURALS and len(set(categories)) == len(categories)
+        fits = fits and (kind == CATEGORY or not categories)
+        fits = fits and (kind in (NUMBER, DATE) or not code.shows_missing)
+        fits = fits and (kind != DATE or abs(code.median) < LATEST)
+        if not fits:
+            raise Malformed(f"{place}: does not fit together: {shown(found)}")
+        return code
+
+    @property
+    def width(self) -> int:
+        """How many columns of numbers `numbers` makes."""
+        if self.kind == CATEGORY:
+            return 1 if len(self.categories) == 2 else len(self.categories)
+        return {DATE: 4}.get(self.kind, 1) + self.shows_missing
 
     @classmethod
     def of(cls, column: Column) -> ColumnCode:
@@ -150,12 +189,21 @@ class Encoding:
 
     @classmethod
     def from_json(cls, found: dict[str, Any]) -> Encoding:
-        """The encoding that `to_json` wrote."""
-        codes = tuple(
-            ColumnCode(**{**code, "categories": tuple(code["categories"])})
-            for code in found["codes"]
-        )
-        return cls(codes, np.array(found["centres"]), np.array(found["factors"]))
+        """The encoding that `to_json` wrote.
+
+        Raises:
+            TypeError, ValueError: it is none, or its parts do not fit.
+        """
+        written = expect("codes", found.get("codes"), list, of=dict)
+        codes = tuple(ColumnCode.from_json(f"column {i}", each) for i, each in enumerate(written))
+        width = sum(code.width for code in codes)
+        scales = {}
+        for name in ("centres", "factors"):
+            values = expect(name, found.get(name), list)
+            if len(values) != width or width == 0:
+                raise Malformed(f"{name}: {len(values)} numbers for {width} columns of the matrix")
+            scales[name] = np.array([finite("encoding", name, value) for value in values])
+        return cls(codes, **scales)
 
 
 def _matrix(codes: Sequence[ColumnCode], columns: Sequence[Column]) -> np.ndarray:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from backhand.arguments import bare
 from backhand.estimators.tables.base import read_model
 from backhand.estimators.tables.classifier import TableClassifier
 from backhand.estimators.tables.regressor import TableRegressor
@@ -20,8 +21,8 @@ def load_table_model(path: str | Path) -> TableClassifier | TableRegressor:
         OSError: the file cannot be read.
     """
     network, found = read_model(path)
-    kind = KINDS.get(str(found.get("estimator")))
+    kind = KINDS.get(found["estimator"])
     if kind is None:
-        expected = " or ".join(KINDS)
-        raise NetworkFileError(f"{path}: expected a {expected}, found a {found.get('estimator')}")
-    return kind._made_again(network, found)
+        expected, given = " or ".join(KINDS), bare(found["estimator"])
+        raise NetworkFileError(f"{path}: expected a {expected}, found a {given}")
+    return kind._made_again(path, network, found)

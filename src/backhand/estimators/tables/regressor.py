@@ -10,6 +10,7 @@ from sklearn.base import RegressorMixin
 from sklearn.utils.validation import _check_y, check_consistent_length
 from torch import Tensor
 
+from backhand.arguments import finite
 from backhand.estimators.tables.base import TableBase, name_of
 from backhand.losses import Loss, MSELoss
 from backhand.training import Epoch
@@ -75,7 +76,13 @@ class TableRegressor(RegressorMixin, TableBase):  # type: ignore[misc]
         return {"mean": self.mean_, "deviation": self.deviation_}
 
     def _take_up(self, learnt: dict[str, Any]) -> None:
-        self.mean_, self.deviation_ = learnt["mean"], learnt["deviation"]
+        self.mean_ = finite("TableRegressor", "mean", learnt.get("mean"))
+        self.deviation_ = finite("TableRegressor", "deviation", learnt.get("deviation"))
+        if self.deviation_ <= 0:
+            raise ValueError(f"deviation: expected a number above 0, got {self.deviation_}")
+
+    def _outputs(self) -> int:
+        return 1
 
     def _loss(self) -> Loss:
         return MSELoss()
