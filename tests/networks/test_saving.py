@@ -336,6 +336,9 @@ LARGE = [
     {"class": "FullyConnected", "inputs": 5000, "outputs": 5000, "bias": False},
     {"class": "NeuralTangentLinear", "inputs": 5000, "outputs": 5000},
     {"class": "Scale", "features": 10**12},
+    {"class": "RNN", "num_layers": 10**9, "input_size": 1, "hidden_size": 1},
+    {"class": "FullyConnected", "inputs": 4000, "outputs": 4000}
+    | {"initializer": {"class": "Orthogonal", "gain": 1.0}},
     {"class": "FullyConnected", "inputs": 10**30, "outputs": 5000},
     {"class": "Mine", "size": 5000, "inner": None},
     {"class": "Mine", "size": 10**6, "inner": {"class": "Tanh"}},

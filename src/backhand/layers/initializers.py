@@ -42,6 +42,12 @@ def _mean_of_both(outputs: int, inputs: int, kernel: tuple[int, ...]) -> float:
     return (outputs + inputs) * math.prod(kernel) / 2
 
 
+def _keep_finite(initializer: Initializer, name: str) -> None:
+    """Keep an attribute as a float; refuse it where it is no finite number."""
+    number = finite(type(initializer).__name__, name, getattr(initializer, name))
+    object.__setattr__(initializer, name, number)
+
+
 @dataclass(frozen=True)
 class _Scaled(Initializer):
     """One whose deviation is a multiple of `gain`.
@@ -53,7 +59,7 @@ class _Scaled(Initializer):
     gain: float
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "gain", finite(type(self).__name__, "gain", self.gain))
+        _keep_finite(self, "gain")
 
 
 @dataclass(frozen=True)
@@ -125,9 +131,14 @@ class LeCunNormal(Initializer):
 
 @dataclass(frozen=True)
 class Normal(Initializer):
-    """Normal with this standard deviation, whatever the shape; default 1."""
+    """Normal with this standard deviation, 0 or more, whatever the shape; default 1."""
 
     deviation: float = 1.0
+
+    def __post_init__(self) -> None:
+        _keep_finite(self, "deviation")
+        if self.deviation < 0:
+            raise ValueError(f"Normal: expected a deviation of 0 or more, got {self.deviation}")
 
     def __call__(self, outputs: int, inputs: int, *kernel: int) -> Float[Tensor, "..."]:
         return _normal((outputs, inputs, *kernel), self.deviation)
@@ -144,6 +155,12 @@ class TruncatedNormal(Initializer):
 
     deviation: float = 0.02
 
+    def __post_init__(self) -> None:
+        _keep_finite(self, "deviation")
+        if self.deviation < 0:
+            given = self.deviation
+            raise ValueError(f"TruncatedNormal: expected a deviation of 0 or more, got {given}")
+
     def __call__(self, outputs: int, inputs: int, *kernel: int) -> Float[Tensor, "..."]:
         reach = math.erf(math.sqrt(2.0))  # of the middle, out to two deviations
         uniform = torch.empty(outputs, inputs, *kernel).uniform_(-reach, reach)
@@ -152,7 +169,7 @@ class TruncatedNormal(Initializer):
 
 
 @dataclass(frozen=True)
-class Orthogonal(Initializer):
+class Orthogonal(_Scaled):
     """Rows, or columns where there are fewer of them, orthogonal and of length gain.
 
     The weight counts as a matrix (outputs, inputs · kernel). Saxe, McClelland, Ganguli, "Exact
@@ -176,6 +193,9 @@ class Constant(Initializer):
     """One number everywhere; default 0."""
 
     value: float = 0.0
+
+    def __post_init__(self) -> None:
+        _keep_finite(self, "value")
 
     def __call__(self, outputs: int, inputs: int, *kernel: int) -> Float[Tensor, "..."]:
         return torch.full((outputs, inputs, *kernel), self.value)

@@ -15,8 +15,11 @@ TIMES = 4
 """How many times the file's elements a network's constructors may make: an initializer may need
 matrices beside the weight, a layer constants that it does not learn."""
 
-ALWAYS = 1 << 24
+ALWAYS = 1 << 22
 """Elements that they may make whatever the file holds."""
+
+ALWAYS_CALLS = 1000
+"""Tensors, likewise: a layer may make many of an element each."""
 
 FACTORIES = frozenset(
     "arange empty empty_permuted empty_strided eye full linspace logspace ones rand randint randn "
@@ -38,8 +41,10 @@ class Covered(TorchFunctionMode):
 
     def __init__(self, tensors: Iterable[Tensor]) -> None:
         super().__init__()
-        self._held = sum(tensor.numel() for tensor in tensors)
+        held = [tensor.numel() for tensor in tensors]
+        self._held = sum(held)
         self._left: float = TIMES * self._held + ALWAYS
+        self._calls = TIMES * len(held) + ALWAYS_CALLS
 
     def __torch_function__(
         self,
@@ -50,7 +55,8 @@ class Covered(TorchFunctionMode):
     ) -> Any:
         if func.__name__ in FACTORIES:
             self._left -= elements(func.__name__, args, kwargs or {})
-            if self._left < 0:
+            self._calls -= 1
+            if self._left < 0 or self._calls < 0:
                 raise Malformed(
                     f"its layers ask for more memory than its {self._held} numbers account for"
                 )
