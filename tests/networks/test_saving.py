@@ -288,17 +288,17 @@ def nested_twice(depth: int) -> bh.Layer:
 
 def test_what_is_used_twice_at_every_level_takes_no_longer(tmp_path) -> None:
     network = nested_twice(18)
-    begin = time.perf_counter()
+    begin = time.process_time()
     loaded = saved_again(network, tmp_path)
     assert len(list(loaded.layers_by_path())) == 19
     assert loaded.parameters()["0.0." + "0." * 16 + "weight"].shared
-    begin = time.perf_counter() - begin
+    begin = time.process_time() - begin
     assert begin < 0.5
 
 
 def test_what_no_pass_gets_through_is_refused_both_ways(tmp_path) -> None:
     path = tmp_path / "network.safetensors"
-    begin = time.perf_counter()
+    begin = time.process_time()
     deep: bh.Layer = bh.Tanh()
     for _ in range(63):
         deep = bh.Sequential([deep])
@@ -329,7 +329,7 @@ def test_what_no_pass_gets_through_is_refused_both_ways(tmp_path) -> None:
         safetensors.torch.save_file({}, path, {"backhand": text.replace('"deep"', nested)})
         with pytest.raises(NetworkFileError, match=f"network.safetensors: .*{says}"):
             bh.load(path)
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 10  # and not until the end of days
 
 
 LARGE = [
@@ -354,10 +354,10 @@ def test_nothing_is_built_that_the_files_tensors_do_not_account_for(layer, tmp_p
     tensors = {"0.weight": torch.ones(3, 3)}
     safetensors.torch.save_file(tensors, path, {"backhand": json.dumps(header)})
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(NetworkFileError, match=r"network\.safetensors: .*(cannot be built|memory)"):
         bh.load(path, layers=[Mine])
-    assert time.perf_counter() - begin < 2
+    assert time.process_time() - begin < 2
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 200_000  # kilobytes
 
 

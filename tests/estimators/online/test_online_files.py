@@ -125,10 +125,10 @@ def test_files_that_do_not_fit_together(name, tmp_path) -> None:
     learn(model, rows(20))
     model.save(path)
     edited(path, EDITS[name])
-    begin = time.perf_counter()
+    begin = time.process_time()
     with pytest.raises(NetworkFileError, match=r"model\.safetensors: it does not fit together \("):
         OnlineClassifier.load(path)
-    assert time.perf_counter() - begin < 1
+    assert time.process_time() - begin < 1
 
 
 @pytest.mark.parametrize("targets", [{"count": -1}, {"squares": -1.0}, {"mean": NAN}, 5])
