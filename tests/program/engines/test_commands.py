@@ -100,3 +100,20 @@ def test_a_network_of_tokens_is_probed_with_tokens() -> None:
     assert zeros_for(network, (5,)).dtype is torch.int64
     with pytest.raises(ValueError, match="do not tell the shape"):
         zeros_for(network)
+
+
+class Mean(bh.Layer):
+    """The mean of however many features."""
+
+    def forward(self, input, training):
+        return input.mean(-1, keepdim=True), input.shape
+
+    def propagate(self, error, shape, learning_rate):
+        return (error / shape[-1]).expand(shape)
+
+
+def test_a_network_that_takes_vectors_of_several_lengths_is_not_guessed_at() -> None:
+    network = bh.Sequential([Mean(), bh.FullyConnected(1, 3)])
+    with pytest.raises(ValueError, match="do not tell the shape"):
+        zeros_for(network)
+    assert zeros_for(network, (4,)).shape == (1, 4)
