@@ -15,13 +15,18 @@ import backhand as bh
 from backhand import (
     ELU,
     GELU,
+    SELU,
     Hardswish,
     LeakyReLU,
     LogSoftmax,
+    Mish,
     PReLU,
+    ReLU,
+    Sigmoid,
     SiLU,
     Softmax,
     Softplus,
+    Tanh,
 )
 from oracle import by_hand, close, leaf
 
@@ -95,6 +100,14 @@ def _sigmoid(x):
     return 1 / (1 + mpmath.exp(-x))
 
 
+def _tanh(x):
+    return mpmath.tanh(x) if abs(x) < 1000 else mpmath.sign(x)
+
+
+def _mish_gate(x):
+    return _tanh(mpmath.log1p(mpmath.exp(x)) if x < 1000 else x)
+
+
 def _tanh_gate(x):
     return _sigmoid(mpmath.sqrt(8 / mpmath.pi) * (x + mpmath.mpf(GELU.CUBIC) * x**3))
 
@@ -118,6 +131,19 @@ def _ncdf(x):
 
 
 WHOLE_RANGE = {
+    "Sigmoid": (Sigmoid(), _sigmoid, lambda x: _sigmoid(x) * _sigmoid(-x)),
+    "Tanh": (Tanh(), _tanh, lambda x: 1 - _tanh(x) ** 2),
+    "ReLU": (ReLU(), lambda x: max(x, mpmath.mpf(0)), lambda x: mpmath.mpf(int(x > 0))),
+    "SELU": (
+        SELU(),
+        lambda x: SELU.SCALE * (x if x > 0 else mpmath.expm1(x) * SELU.ALPHA),
+        lambda x: SELU.SCALE * (mpmath.mpf(1) if x > 0 else mpmath.exp(x) * SELU.ALPHA),
+    ),
+    "Mish": (
+        Mish(),
+        lambda x: x * _mish_gate(x),
+        lambda x: _mish_gate(x) + x * (1 - _mish_gate(x) ** 2) * _sigmoid(x),
+    ),
     "LeakyReLU": (
         LeakyReLU(0.25),
         lambda x: x if x > 0 else x / 4,
@@ -146,6 +172,8 @@ WHOLE_RANGE = {
         lambda x: mpmath.mpf(0) if x <= -3 else mpmath.mpf(1) if x >= 3 else x / 3 + 0.5,
     ),
 }
+FROM_OUTPUT = ("Sigmoid", "Tanh", "SELU")
+"""Slopes formed from an output that has gone flat: right to the precision of the largest slope."""
 SIZES = [0.0, 1e-4, 0.1, 0.7, 1.0, 2.5, 2.9, 3.5, 5.0, 7.0, 9.5, 13.0, 19.5, 21.0, 30.0, 37.0, 63.0]
 SIZES += [65.0, 90.0, 350.0, 700.0, 999.0, 1001.0, 3e4, 1e8, 1e15, 1e30]
 
@@ -153,7 +181,8 @@ SIZES += [65.0, 90.0, 350.0, 700.0, 999.0, 1001.0, 3e4, 1e8, 1e15, 1e30]
 def points(dtype: torch.dtype) -> torch.Tensor:
     """From the smallest number of the dtype to the largest, and of both signs."""
     info = torch.finfo(dtype)
-    edges = [info.tiny / 4, info.tiny, info.tiny**0.5, info.max**0.5, info.max**0.7, info.max / 8]
+    edges = [info.tiny * info.eps, info.tiny / 4, info.tiny, info.tiny**0.5]
+    edges += [info.max**0.5, info.max**0.7, info.max / 8, info.max]
     values = torch.tensor([*SIZES, *edges], dtype=dtype)
     return torch.cat([values, -values])
 
@@ -169,18 +198,29 @@ def test_value_and_slope_are_right_over_the_whole_range(name, dtype) -> None:
     with mpmath.workdps(60):
         for x, y, d in zip(input.tolist(), output.tolist(), slopes.tolist(), strict=True):
             x = mpmath.mpf(x)
-            for got, wanted in ((y, value(x)), (d, slope(x))):
+            for got, wanted, largest in ((y, value(x), 0), (d, slope(x), name in FROM_OUTPUT)):
                 # Relative to the result, whose least digits are those of the smallest numbers.
-                bound = 4000 * info.eps * abs(wanted) + 1000 * info.tiny
-                assert abs(mpmath.mpf(got) - wanted) <= bound, (x, got, wanted)
+                bound = 4000 * info.eps * abs(wanted) + 1000 * info.tiny + 4 * info.eps * largest
+                if abs(wanted) > info.max:
+                    assert got == mpmath.sign(wanted) * mpmath.inf
+                else:
+                    assert abs(mpmath.mpf(got) - wanted) <= bound, (x, got, wanted)
 
 
 LIMITS = {  # at -∞ and ∞: value, slope
+    "Sigmoid": ((0.0, 0.0), (1.0, 0.0)),
+    "Tanh": ((-1.0, 0.0), (1.0, 0.0)),
+    "ReLU": ((0.0, 0.0), (math.inf, 1.0)),
+    "SELU": ((-SELU.SCALE * SELU.ALPHA, 0.0), (math.inf, SELU.SCALE)),
     "ELU": ((-1.5, 0.0), (math.inf, 1.0)),
     "Softplus": ((0.0, 0.0), (math.inf, 1.0)),
     "LeakyReLU": ((-math.inf, 0.25), (math.inf, 1.0)),
-    **dict.fromkeys(("GELU", "GELU, tanh", "SiLU", "Hardswish"), ((0.0, 0.0), (math.inf, 1.0))),
+    **dict.fromkeys(
+        ("Mish", "GELU", "GELU, tanh", "SiLU", "Hardswish"), ((0.0, 0.0), (math.inf, 1.0))
+    ),
 }
+PIECEWISE_LINEAR = ("ReLU", "LeakyReLU", "Hardswish")
+"""Their slope at NaN is one of their slopes; what goes on is NaN, and so the error that returns."""
 
 
 @pytest.mark.parametrize("name", LIMITS)
@@ -191,8 +231,13 @@ def test_infinities_have_their_limits_and_nan_stays(name, dtype) -> None:
     output, memory = layer.forward(input, True)
     slopes = layer.propagate(torch.ones_like(input), memory, 0.0)
     for i, limit in enumerate(LIMITS[name]):
-        assert (output[i].item(), slopes[i].item()) == limit
+        expected = torch.tensor(limit, dtype=dtype)
+        torch.testing.assert_close(torch.stack([output[i], slopes[i]]), expected)
     assert output[2].isnan()
+    assert slopes[2].isnan() or name in PIECEWISE_LINEAR
+    error = torch.tensor([math.nan], dtype=dtype)
+    _, memory = layer.forward(torch.ones_like(error), True)
+    assert layer.propagate(error, memory, 0.0).isnan()
 
 
 @pytest.mark.parametrize("name", WHOLE_RANGE)

@@ -105,18 +105,21 @@ class Mish(Layer):
     """output = input · tanh(log(1 + eⁱⁿᵖᵘᵗ)), of any shape.
 
     Misra, "Mish: A Self Regularized Non-Monotonic Activation Function" (2019), eq. 1. With
-    e = eⁱⁿᵖᵘᵗ and n = e (e + 2), the tangent is n / (n + 2); from 20 on it is 1 in every float.
+    e = eⁱⁿᵖᵘᵗ and n = e (e + 2), the tangent is n / (n + 2); it is 1 in every float from
+    HIGHEST on, 0 up to LOWEST.
     Backward: input error = error · (n / (n + 2) + input · 4 e (e + 1) / (n + 2)²).
     """
 
-    LARGEST = 20.0
+    LOWEST = -800.0
+    HIGHEST = 30.0
 
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool
     ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
-        e = torch.exp(input.clamp(max=self.LARGEST))
+        above = input.clamp(min=self.LOWEST)  # -∞ times a tangent of 0 is no number
+        e = torch.exp(above.clamp(max=self.HIGHEST))
         n = e * (e + 2)
-        return input * (n / (n + 2)), input
+        return above * (n / (n + 2)), input
 
     def propagate(
         self,
@@ -124,7 +127,8 @@ class Mish(Layer):
         input: Float[Tensor, "*shape"],
         learning_rate: float,
     ) -> Float[Tensor, "*shape"]:
-        e = torch.exp(input.clamp(max=self.LARGEST))
+        within = input.clamp(min=self.LOWEST, max=self.HIGHEST)  # beyond, the slope is constant
+        e = torch.exp(within)
         n = e * (e + 2)
         share = 1 / (n + 2)
-        return error * (n * share + input * (e * (e + 1) * share * share) * 4)
+        return error * (n * share + within * (e * (e + 1) * share * share) * 4)

@@ -35,8 +35,9 @@ class BinaryCrossEntropyLoss(Loss):
 
     @staticmethod
     def _elements(prediction: Tensor, target: Tensor) -> Tensor:
-        softplus = prediction.clamp(min=0) + torch.log1p(torch.exp(-prediction.abs()))
-        return softplus - target * prediction
+        # The lines first: where they cancel, what is left of the logarithm is the whole loss.
+        lines = prediction.clamp(min=0) - target * prediction
+        return lines + torch.log1p(torch.exp(-prediction.abs()))
 
     def backward(
         self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*like"]
@@ -88,11 +89,12 @@ class CrossEntropyLoss(Loss):
         self, prediction: Float[Tensor, "*batch classes"], target: Int[Tensor, "*rows"]
     ) -> Float[Tensor, "*rows"]:
         self._expect_classes(prediction, target)
-        chosen = prediction.gather(-1, target.unsqueeze(-1))
+        logarithms = torch.log_softmax(prediction, -1)
+        chosen = logarithms.gather(-1, target.unsqueeze(-1))
         if self.label_smoothing:
-            mean = prediction.mean(-1, keepdim=True)
+            mean = logarithms.mean(-1, keepdim=True)
             chosen = chosen * (1 - self.label_smoothing) + mean * self.label_smoothing
-        return (torch.logsumexp(prediction, -1, keepdim=True) - chosen).squeeze(-1)
+        return -chosen.squeeze(-1)
 
     def backward(
         self, prediction: Float[Tensor, "*batch classes"], target: Int[Tensor, "*rows"]
@@ -100,8 +102,8 @@ class CrossEntropyLoss(Loss):
         self._expect_classes(prediction, target)
         index = target.unsqueeze(-1)
         share = torch.full_like(index, self.label_smoothing - 1, dtype=prediction.dtype)
-        # The softmax by the logarithm that the value needs, too: recorded, it is formed once.
-        softmax = torch.exp(prediction - torch.logsumexp(prediction, -1, keepdim=True))
+        # The softmax by the logarithms that the value needs, too: recorded, they are formed once.
+        softmax = torch.exp(torch.log_softmax(prediction, -1))
         if self.label_smoothing:
             softmax = softmax - self.label_smoothing / prediction.shape[-1]
         return softmax.scatter_add(-1, index, share) * (1 / target.numel())

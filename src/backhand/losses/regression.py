@@ -41,7 +41,7 @@ class MSELoss(Loss):
 
 
 class PoissonLoss(Loss):
-    """loss = mean of eᶻ - target · z + target · log target - target, where z is the prediction.
+    """loss = mean of eᶻ - target · (1 + z - log target), where z is the prediction.
 
     Half the Poisson deviance of counts whose expectation is eᶻ (0 · log 0 is 0); 0 where
     eᶻ = target. Targets are 0 or more.
@@ -73,8 +73,8 @@ class PoissonLoss(Loss):
 
     @staticmethod
     def _elements(prediction: Tensor, target: Tensor) -> Tensor:
-        constant = torch.xlogy(target, target) - target
-        return torch.exp(prediction) - target * prediction + constant
+        logarithm = torch.log(target.clamp(min=torch.finfo(target.dtype).tiny))
+        return torch.exp(prediction) - target * (1 + (prediction - logarithm))
 
     def check_values(self, target: Shaped[Tensor, "..."], outputs: int) -> None:
         lowest = float(target.min())
