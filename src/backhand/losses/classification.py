@@ -1,49 +1,80 @@
-"""Losses of classes, on logits."""
+"""Losses of two classes: from logits, and by a margin."""
 
 from __future__ import annotations
 
+import math
+
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from backhand.losses.loss import Loss, expect_rows, expect_same_shape
+from backhand.losses.loss import (
+    Elementwise,
+    Loss,
+    Numbers,
+    checked_numbers,
+    checked_reduction,
+    expect_mean,
+    expect_rows,
+    fitting,
+)
 
 
-class BinaryCrossEntropyLoss(Loss):
+class BinaryCrossEntropyLoss(Elementwise):
     """loss = mean of log(1 + eᶻ) - target · z, where z is the prediction, a logit.
 
     That is the cross-entropy of sigmoid(z), formed so that no z overflows. Targets lie in [0, 1].
+    With pos_weight p, the mean of (1 - target) log(1 + eᶻ) + p · target · log(1 + e⁻ᶻ): a positive
+    counts p times. With weight, each element times that.
     Shapes: prediction and target (*batch, outputs), n elements in all.
-    Backward: error = (sigmoid(z) - target) / n.
+    Backward: error = (sigmoid(z) - target) / n, or
+    weight ((1 - target) sigmoid(z) - p · target · sigmoid(-z)) / n.
+
+    Args:
+        pos_weight: (outputs,), or one number for all outputs; default 1.
+        weight: (outputs,), or one number for all outputs; default 1.
+        reduction: "mean", or "sum", which does not divide by n; default "mean".
 
     Raises:
-        ValueError: shapes differ, or the batch is empty.
+        ValueError: a weight that is no vector of finite numbers, another reduction; or (at a call)
+            shapes differ, or the batch is empty.
         TypeError: dtypes differ.
     """
 
-    def forward(
-        self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*like"]
-    ) -> Float[Tensor, ""]:
-        expect_same_shape(self, prediction, target)
-        return self._elements(prediction, target).mean()
+    def __init__(
+        self,
+        pos_weight: Numbers | None = None,
+        weight: Numbers | None = None,
+        reduction: str = "mean",
+    ) -> None:
+        super().__init__(reduction)
+        self.pos_weight = checked_numbers(self, "pos_weight", pos_weight)
+        self.weight = checked_numbers(self, "weight", weight)
 
-    def rows(
-        self, prediction: Float[Tensor, "*batch outputs"], target: Float[Tensor, "*batch outputs"]
-    ) -> Float[Tensor, "*batch"]:
-        expect_same_shape(self, prediction, target)
-        return self._elements(prediction, target).mean(-1)
+    def elements(self, prediction: Tensor, target: Tensor) -> Tensor:
+        bend = torch.log1p(torch.exp(-prediction.abs()))
+        if self.pos_weight is None:
+            # The lines first: where they cancel, what is left of the bend is the whole loss.
+            elements = prediction.clamp(min=0) - target * prediction + bend
+        else:
+            positive = target * fitting(self, "pos_weight", self.pos_weight, prediction)
+            elements = (1 - target) * (prediction.clamp(min=0) + bend)
+            elements = elements + positive * (bend - prediction.clamp(max=0))
+        return self._weighted(elements, prediction)
 
-    @staticmethod
-    def _elements(prediction: Tensor, target: Tensor) -> Tensor:
-        # The lines first: where they cancel, what is left of the logarithm is the whole loss.
-        lines = prediction.clamp(min=0) - target * prediction
-        return lines + torch.log1p(torch.exp(-prediction.abs()))
+    def slopes(self, prediction: Tensor, target: Tensor) -> Tensor:
+        if self.pos_weight is None:
+            slopes = torch.sigmoid(prediction) - target
+        else:
+            positive = target * fitting(self, "pos_weight", self.pos_weight, prediction)
+            slopes = (1 - target) * torch.sigmoid(prediction)
+            slopes = slopes - positive * torch.sigmoid(-prediction)
+        return self._weighted(slopes, prediction)
 
-    def backward(
-        self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*like"]
-    ) -> Float[Tensor, "*shape"]:
-        expect_same_shape(self, prediction, target)
-        return (torch.sigmoid(prediction) - target) * (1 / prediction.numel())
+    def _weighted(self, elements: Tensor, prediction: Tensor) -> Tensor:
+        if self.weight is None:
+            return elements
+        return elements * fitting(self, "weight", self.weight, prediction)
 
     def check_values(self, target: Shaped[Tensor, "..."], outputs: int) -> None:
         lowest, highest = float(target.min()), float(target.max())
@@ -52,76 +83,128 @@ class BinaryCrossEntropyLoss(Loss):
             raise ValueError(f"{self!r} expected targets in [0, 1], got {wrong:g}")
 
 
-class CrossEntropyLoss(Loss):
-    """loss = mean over the batch of log Σ eᶻ - Σ p z, where z is the prediction, logits.
+class HingeLoss(Elementwise):
+    """loss = mean of max(0, margin - target · prediction), over all n elements; targets ±1.
 
-    p is the target's distribution: onehot(target), smoothed to (1 - s) onehot + s / classes
-    (Szegedy et al., "Rethinking the Inception Architecture" (2016), section 7).
-    Shapes: prediction (*batch, classes), target (*batch) of int64 class indices; n rows in all.
-    Backward: error = (softmax(z) - p) / n.
+    What a linear support vector machine makes small.
+    Shapes: prediction and target (*batch, outputs).
+    Backward: error = -target / n where the margin is not kept, else 0.
+    Cortes & Vapnik, "Support-Vector Networks" (1995), eq. 19.
 
     Args:
-        label_smoothing: s, in [0, 1); default 0.
+        margin: default 1.
+        reduction: "mean", or "sum", which does not divide by n; default "mean".
 
     Raises:
-        ValueError: the target's shape is not the prediction's without its last axis, or the
-            batch is empty.
+        ValueError: the margin is no finite number, another reduction; or (at a call) shapes
+            differ, or the batch is empty.
+        TypeError: dtypes differ.
+    """
+
+    def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.margin = checked_margin(self, margin)
+
+    def elements(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return (self.margin - target * prediction).clamp(min=0)
+
+    def slopes(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return torch.where(target * prediction < self.margin, -target, 0.0)
+
+    def check_values(self, target: Shaped[Tensor, "..."], outputs: int) -> None:
+        expect_signs(self, target)
+
+
+class MultiMarginLoss(Loss):
+    """loss = mean over the batch of Σ max(0, margin - z_t + z_c) / classes, over classes c ≠ t.
+
+    z is the prediction, a score for each class, and t the target: the hinge of many classes.
+    Shapes: prediction (*batch, classes), target (*batch) of int64 class indices; n rows in all.
+    Backward: error of c ≠ t = 1 / (n · classes) where z_c comes nearer to z_t than the margin,
+    else 0; that of t what makes the row's sum 0.
+    Crammer & Singer, "On the Algorithmic Implementation of Multiclass Kernel-based Vector
+    Machines" (2001), summed over the classes as Weston & Watkins (1999), eq. 2.
+
+    Args:
+        margin: default 1.
+        reduction: "mean", or "sum", which does not divide by n; default "mean".
+
+    Raises:
+        ValueError: the margin is no finite number, another reduction; or (at a call) the target's
+            shape is not the prediction's without its last axis, or the batch is empty.
         TypeError: the target is not int64.
     """
 
-    def __init__(self, label_smoothing: float = 0.0) -> None:
-        if not 0 <= label_smoothing < 1:
-            raise ValueError(
-                f"CrossEntropyLoss: expected label_smoothing in [0, 1), got {label_smoothing}"
-            )
-        self.label_smoothing = label_smoothing
+    def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
+        self.margin = checked_margin(self, margin)
+        self.reduction = checked_reduction(self, reduction)
 
-    def __repr__(self) -> str:
-        smoothed = f"label_smoothing={self.label_smoothing}" if self.label_smoothing else ""
-        return f"CrossEntropyLoss({smoothed})"
+    def _lacking(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """What each class lacks of its margin (0 for the target's own), and the targets' index."""
+        expect_class_indices(self, prediction, target)
+        index = target.unsqueeze(-1)
+        lacking = (self.margin + prediction - prediction.gather(-1, index)).clamp(min=0)
+        return lacking.scatter(-1, index, 0.0), index
 
     def forward(
-        self, prediction: Float[Tensor, "*batch classes"], target: Int[Tensor, "*rows"]
+        self, prediction: Float[Tensor, "*batch classes"], target: Shaped[Tensor, "*rows"]
     ) -> Float[Tensor, ""]:
-        return self.rows(prediction, target).mean()
+        rows = self._lacking(prediction, target)[0].mean(-1)
+        return rows.mean() if self.reduction == "mean" else rows.sum()
 
     def rows(
-        self, prediction: Float[Tensor, "*batch classes"], target: Int[Tensor, "*rows"]
+        self, prediction: Float[Tensor, "*batch classes"], target: Shaped[Tensor, "*rows"]
     ) -> Float[Tensor, "*rows"]:
-        self._expect_classes(prediction, target)
-        logarithms = torch.log_softmax(prediction, -1)
-        chosen = logarithms.gather(-1, target.unsqueeze(-1))
-        if self.label_smoothing:
-            mean = logarithms.mean(-1, keepdim=True)
-            chosen = chosen * (1 - self.label_smoothing) + mean * self.label_smoothing
-        return -chosen.squeeze(-1)
+        expect_mean(self, self.reduction)
+        return self._lacking(prediction, target)[0].mean(-1)
 
     def backward(
-        self, prediction: Float[Tensor, "*batch classes"], target: Int[Tensor, "*rows"]
+        self, prediction: Float[Tensor, "*batch classes"], target: Shaped[Tensor, "*rows"]
     ) -> Float[Tensor, "*batch classes"]:
-        self._expect_classes(prediction, target)
-        index = target.unsqueeze(-1)
-        share = torch.full_like(index, self.label_smoothing - 1, dtype=prediction.dtype)
-        # The softmax by the logarithms that the value needs, too: recorded, they are formed once.
-        softmax = torch.exp(torch.log_softmax(prediction, -1))
-        if self.label_smoothing:
-            softmax = softmax - self.label_smoothing / prediction.shape[-1]
-        return softmax.scatter_add(-1, index, share) * (1 / target.numel())
+        lacking, index = self._lacking(prediction, target)
+        pushed = lacking.sign()
+        error = pushed.scatter_add(-1, index, -pushed.sum(-1, keepdim=True))
+        rows = target.numel() if self.reduction == "mean" else 1
+        return error * (1 / (rows * prediction.shape[-1]))
 
     def check_values(self, target: Shaped[Tensor, "..."], outputs: int) -> None:
-        lowest, highest = int(target.min()), int(target.max())
-        if lowest < 0 or highest >= outputs:
-            wrong = lowest if lowest < 0 else highest
-            raise ValueError(
-                f"{self!r} expected class indices from 0 to {outputs - 1}, got {wrong}"
-            )
+        expect_known_classes(self, target, outputs)
 
-    def _expect_classes(self, prediction: Tensor, target: Tensor) -> None:
-        if prediction.dim() == 0 or prediction.shape[:-1] != target.shape:
-            raise ValueError(
-                f"{self!r} expected a target of shape {tuple(prediction.shape[:-1])} for a "
-                f"prediction of shape {tuple(prediction.shape)}, got {tuple(target.shape)}"
-            )
-        if target.dtype is not torch.int64:
-            raise TypeError(f"{self!r} expected int64 class indices, got {target.dtype}")
-        expect_rows(self, prediction)
+
+def checked_margin(loss: Loss, margin: float) -> float:
+    """Refuse a margin that is not a finite number."""
+    if not math.isfinite(margin):
+        raise ValueError(f"{type(loss).__name__}: expected a finite margin, got {margin}")
+    return margin
+
+
+def expect_signs(loss: Loss, target: Tensor) -> None:
+    """Refuse targets other than 1 and -1."""
+    wrong = target[target.abs() != 1]
+    if wrong.numel():
+        raise ValueError(f"{loss!r} expected targets of 1 and -1, got {wrong[0].item():g}")
+
+
+def expect_known_classes(
+    loss: Loss, target: Tensor, outputs: int, ignored: int | None = None
+) -> None:
+    """Refuse class indices that the prediction has no output for, but for one to ignore."""
+    known = target if ignored is None else target[target != ignored]
+    if known.numel() == 0:
+        return
+    lowest, highest = int(known.min()), int(known.max())
+    if lowest < 0 or highest >= outputs:
+        wrong = lowest if lowest < 0 else highest
+        raise ValueError(f"{loss!r} expected class indices from 0 to {outputs - 1}, got {wrong}")
+
+
+def expect_class_indices(loss: Loss, prediction: Tensor, target: Tensor) -> None:
+    """Refuse a target that is not an int64 class index for each row of the prediction."""
+    if prediction.dim() == 0 or prediction.shape[:-1] != target.shape:
+        raise ValueError(
+            f"{loss!r} expected a target of shape {tuple(prediction.shape[:-1])} for a "
+            f"prediction of shape {tuple(prediction.shape)}, got {tuple(target.shape)}"
+        )
+    if target.dtype is not torch.int64:
+        raise TypeError(f"{loss!r} expected int64 class indices, got {target.dtype}")
+    expect_rows(loss, prediction)

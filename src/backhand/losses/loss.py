@@ -6,40 +6,42 @@ A loss is a pure function of (prediction, target). Its value is the mean over th
 
 from __future__ import annotations
 
-from typing import Any
+import functools
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
+
+Numbers: TypeAlias = Tensor | Sequence[float] | float
+"""Weights, as a constructor takes them."""
+
+REDUCTIONS = ("mean", "sum")
 
 
 class Loss:
     """What every loss keeps. An author writes `forward` and `backward`.
 
-    The target is a tensor, or a tuple of them where a loss takes more than one.
+    The prediction is what the network puts out, a tensor or a tuple of them; the target is a
+    tensor, or a tuple where a loss takes more than one.
     """
 
-    def __call__(
-        self, prediction: Float[Tensor, "*batch outputs"], target: Any
-    ) -> Float[Tensor, ""]:
+    def __call__(self, prediction: Any, target: Any) -> Float[Tensor, ""]:
         """The loss, a 0-dim tensor; the same as `forward`."""
         return self.forward(prediction, target)
 
-    def forward(
-        self, prediction: Float[Tensor, "*batch outputs"], target: Any
-    ) -> Float[Tensor, ""]:
+    def forward(self, prediction: Any, target: Any) -> Float[Tensor, ""]:
         """The loss, a 0-dim tensor."""
         raise NotImplementedError(f"{type(self).__name__} has no forward")
 
-    def backward(
-        self, prediction: Float[Tensor, "*batch outputs"], target: Any
-    ) -> Float[Tensor, "*batch outputs"]:
+    def backward(self, prediction: Any, target: Any) -> Any:
         """The error dLoss/dPrediction, of the prediction's shape."""
         raise NotImplementedError(f"{type(self).__name__} has no backward")
 
-    def rows(
-        self, prediction: Float[Tensor, "*batch outputs"], target: Any
-    ) -> Float[Tensor, "*batch"]:
-        """The loss of each row alone; `forward` is their mean. `Weighted` needs it."""
+    def rows(self, prediction: Any, target: Any) -> Float[Tensor, "*batch"]:
+        """Each row's part of the loss; `forward` is their mean. `Weighted` needs it."""
         raise NotImplementedError(
             f"{type(self).__name__} has no rows: the loss of each row, which weights need"
         )
@@ -56,7 +58,117 @@ class Loss:
         """
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}()"
+        kind: Any = type(self)
+        words = []
+        for name, parameter in _parameters_of(kind).items():
+            value = getattr(self, name)
+            if isinstance(value, Tensor):
+                value = value.tolist()
+            if parameter.default is inspect.Parameter.empty:
+                words.append(repr(value))
+            elif value != parameter.default:
+                words.append(f"{name}={value!r}")
+        return f"{type(self).__name__}({', '.join(words)})"
+
+
+@functools.cache
+def _parameters_of(kind: Any) -> Mapping[str, inspect.Parameter]:
+    """The parameters of a loss's constructor, by name."""
+    return inspect.signature(kind).parameters
+
+
+class Elementwise(Loss):
+    """A loss of each element alone, their mean or their sum.
+
+    An author writes `elements` and `slopes`. "none" is no reduction here: a loss is one number;
+    `rows` gives those of single rows.
+
+    Args:
+        reduction: "mean" over all elements, or "sum"; default "mean".
+
+    Raises:
+        ValueError: another reduction; or (at a call) shapes differ, or the batch is empty.
+        TypeError: (at a call) dtypes differ.
+        NotImplementedError: (at `rows`) the loss is no mean.
+    """
+
+    def __init__(self, reduction: str = "mean") -> None:
+        self.reduction = checked_reduction(self, reduction)
+
+    def elements(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """The loss of each element, of the prediction's shape."""
+        raise NotImplementedError(f"{type(self).__name__} has no elements")
+
+    def slopes(self, prediction: Tensor, target: Tensor) -> Tensor:
+        """The derivative of each element's loss by its prediction."""
+        raise NotImplementedError(f"{type(self).__name__} has no slopes")
+
+    def expect(self, prediction: Tensor, target: Tensor) -> None:
+        """Refuse a target that does not fit."""
+        expect_same_shape(self, prediction, target)
+
+    def forward(
+        self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*like"]
+    ) -> Float[Tensor, ""]:
+        self.expect(prediction, target)
+        elements = self.elements(prediction, target)
+        return elements.mean() if self.reduction == "mean" else elements.sum()
+
+    def rows(
+        self, prediction: Float[Tensor, "*batch outputs"], target: Float[Tensor, "..."]
+    ) -> Float[Tensor, "*batch"]:
+        expect_mean(self, self.reduction)
+        self.expect(prediction, target)
+        return self.elements(prediction, target).mean(-1)
+
+    def backward(
+        self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*like"]
+    ) -> Float[Tensor, "*shape"]:
+        self.expect(prediction, target)
+        slopes = self.slopes(prediction, target)
+        return slopes * (1 / prediction.numel()) if self.reduction == "mean" else slopes
+
+
+def checked_reduction(loss: Loss, reduction: str, allowed: Sequence[str] = REDUCTIONS) -> str:
+    """Refuse a reduction that a loss does not have."""
+    if reduction == "none":
+        raise ValueError(
+            f"{type(loss).__name__}: a loss is one number, and reduction 'none' gives many; "
+            "call rows(prediction, target) for the loss of each row"
+        )
+    if reduction not in allowed:
+        expected = " or ".join(repr(each) for each in allowed)
+        raise ValueError(f"{type(loss).__name__}: expected reduction {expected}, got {reduction!r}")
+    return reduction
+
+
+def expect_mean(loss: Loss, reduction: str) -> None:
+    """Refuse rows of a loss that is not their mean."""
+    if reduction == "sum":
+        raise NotImplementedError(f"{loss!r} has no rows whose mean it is: it is a sum")
+
+
+def checked_numbers(loss: Loss, name: str, values: Numbers | None) -> Tensor | None:
+    """Weights as a tensor of finite numbers, of at most one axis; None where there are none."""
+    if values is None:
+        return None
+    tensor = torch.as_tensor(values, dtype=None if isinstance(values, Tensor) else torch.float64)
+    if not tensor.is_floating_point() or tensor.dim() > 1 or not tensor.isfinite().all():
+        raise ValueError(
+            f"{type(loss).__name__}: expected {name} as a number or a vector of finite floats, "
+            f"got {values!r}"
+        )
+    return tensor.detach()
+
+
+def fitting(loss: Loss, name: str, weight: Tensor, prediction: Tensor) -> Tensor:
+    """A weight for each of the prediction's outputs (or one for all), in its dtype."""
+    if weight.dim() == 1 and weight.shape != prediction.shape[-1:]:
+        raise ValueError(
+            f"{loss!r} expected {name} for {tuple(prediction.shape[-1:])} outputs, "
+            f"got {len(weight)}"
+        )
+    return weight.to(prediction)
 
 
 def expect_same_shape(loss: Loss, prediction: Tensor, target: Tensor) -> None:
@@ -66,12 +178,17 @@ def expect_same_shape(loss: Loss, prediction: Tensor, target: Tensor) -> None:
             f"{loss!r} expected a target of the prediction's shape {tuple(prediction.shape)}, "
             f"got {tuple(target.shape)}"
         )
+    expect_same_dtype(loss, prediction, target)
+    expect_rows(loss, prediction)
+
+
+def expect_same_dtype(loss: Loss, prediction: Tensor, target: Tensor) -> None:
+    """Refuse a target that is not of the prediction's dtype."""
     if prediction.dtype is not target.dtype:
         raise TypeError(
             f"{loss!r} expected a target of the prediction's dtype {prediction.dtype}, "
             f"got {target.dtype}"
         )
-    expect_rows(loss, prediction)
 
 
 def expect_rows(loss: Loss, prediction: Tensor) -> None:

@@ -1,43 +1,192 @@
-"""Losses of numbers: the squared error, and counts."""
+"""Losses of numbers: squared, absolute and in between; quantiles; counts."""
 
 from __future__ import annotations
+
+import math
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from backhand.losses.loss import Loss, expect_same_shape
+from backhand.losses.loss import (
+    Elementwise,
+    Loss,
+    expect_rows,
+    expect_same_dtype,
+    expect_same_shape,
+)
 
 
-class MSELoss(Loss):
+class MSELoss(Elementwise):
     """loss = mean of (prediction - target)², over all n elements.
 
     Shapes: prediction and target (*batch, outputs).
     Backward: error = 2 (prediction - target) / n.
 
+    Args:
+        reduction: "mean", or "sum", which does not divide by n; default "mean".
+
     Raises:
-        ValueError: shapes differ, or the batch is empty.
+        ValueError: another reduction; or (at a call) shapes differ, or the batch is empty.
         TypeError: dtypes differ.
     """
 
     def forward(
         self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*like"]
     ) -> Float[Tensor, ""]:
-        expect_same_shape(self, prediction, target)
+        self.expect(prediction, target)
         difference = (prediction - target).reshape(-1)
-        return torch.dot(difference, difference) / difference.numel()
+        total = torch.dot(difference, difference)
+        return total / difference.numel() if self.reduction == "mean" else total
 
-    def rows(
-        self, prediction: Float[Tensor, "*batch outputs"], target: Float[Tensor, "*batch outputs"]
-    ) -> Float[Tensor, "*batch"]:
-        expect_same_shape(self, prediction, target)
-        return (prediction - target).square().mean(-1)
+    def elements(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return (prediction - target).square()
 
     def backward(
         self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*like"]
     ) -> Float[Tensor, "*shape"]:
-        expect_same_shape(self, prediction, target)
-        return (prediction - target) * (2 / prediction.numel())
+        self.expect(prediction, target)
+        share = 2 / prediction.numel() if self.reduction == "mean" else 2
+        return (prediction - target) * share
+
+
+class L1Loss(Elementwise):
+    """loss = mean of |prediction - target|, over all n elements: what the median makes smallest.
+
+    Shapes: prediction and target (*batch, outputs).
+    Backward: error = sign(prediction - target) / n, 0 where they are equal.
+
+    Args:
+        reduction: "mean", or "sum", which does not divide by n; default "mean".
+
+    Raises:
+        ValueError: another reduction; or (at a call) shapes differ, or the batch is empty.
+        TypeError: dtypes differ.
+    """
+
+    def elements(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return (prediction - target).abs()
+
+    def slopes(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return (prediction - target).sign()
+
+
+class HuberLoss(Elementwise):
+    """loss = mean of ½ d² where |d| ≤ delta, else delta (|d| - ½ delta); d = prediction - target.
+
+    With c = min(|d|, delta) both are c (|d| - ½ c). Over all n elements.
+    Shapes: prediction and target (*batch, outputs).
+    Backward: error = d cut to [-delta, delta], / n.
+    Huber, "Robust Estimation of a Location Parameter" (1964), section 4.
+
+    Args:
+        reduction: "mean", or "sum", which does not divide by n; default "mean".
+        delta: above 0; default 1.
+
+    Raises:
+        ValueError: another reduction, or delta is not a finite number above 0; or (at a call)
+            shapes differ, or the batch is empty.
+        TypeError: dtypes differ.
+    """
+
+    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
+        super().__init__(reduction)
+        if not 0 < delta < math.inf:
+            raise ValueError(f"HuberLoss: expected a finite delta above 0, got {delta}")
+        self.delta = delta
+
+    def elements(self, prediction: Tensor, target: Tensor) -> Tensor:
+        distance = (prediction - target).abs()
+        cut = distance.clamp(max=self.delta)
+        return cut * (distance - cut * 0.5)
+
+    def slopes(self, prediction: Tensor, target: Tensor) -> Tensor:
+        return (prediction - target).clamp(-self.delta, self.delta)
+
+
+class SmoothL1Loss(Elementwise):
+    """loss = mean of ½ d² / beta where |d| < beta, else |d| - ½ beta; d = prediction - target.
+
+    HuberLoss / beta, which tends to L1Loss as beta goes to 0, and is L1Loss at 0.
+    Shapes: prediction and target (*batch, outputs).
+    Backward: error = d / beta cut to [-1, 1], / n; sign(d) / n where beta is 0.
+    Girshick, "Fast R-CNN" (2015), eq. 3.
+
+    Args:
+        reduction: "mean", or "sum", which does not divide by n; default "mean".
+        beta: 0 or more; default 1.
+
+    Raises:
+        ValueError: another reduction, or beta is negative or not finite; or (at a call) shapes
+            differ, or the batch is empty.
+        TypeError: dtypes differ.
+    """
+
+    def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
+        super().__init__(reduction)
+        if not 0 <= beta < math.inf:
+            raise ValueError(f"SmoothL1Loss: expected a finite beta of 0 or more, got {beta}")
+        self.beta = beta
+
+    def elements(self, prediction: Tensor, target: Tensor) -> Tensor:
+        distance = (prediction - target).abs()
+        if self.beta == 0:
+            return distance
+        cut = distance.clamp(max=self.beta)
+        return cut / self.beta * (distance - cut * 0.5)
+
+    def slopes(self, prediction: Tensor, target: Tensor) -> Tensor:
+        difference = prediction - target
+        return difference.sign() if self.beta == 0 else (difference / self.beta).clamp(-1, 1)
+
+
+class QuantileLoss(Elementwise):
+    """loss = mean of max(q d, (q - 1) d), d = target - prediction: what the q-quantile makes least.
+
+    Shapes: prediction (*batch, quantiles), an output for each of the quantiles, target
+    (*batch, 1); n elements of the prediction in all.
+    Backward: error = -q / n where the prediction is too low, (1 - q) / n where too high, and 0
+    where it is right.
+    Koenker & Bassett, "Regression Quantiles" (1978), eq. 3.1.
+
+    Args:
+        quantiles: each in (0, 1).
+        reduction: "mean", or "sum", which does not divide by n; default "mean".
+
+    Raises:
+        ValueError: there is no quantile, or one outside (0, 1), or another reduction; or (at a
+            call) the shapes are others, or the batch is empty.
+        TypeError: dtypes differ.
+    """
+
+    def __init__(self, quantiles: Sequence[float] | float, reduction: str = "mean") -> None:
+        super().__init__(reduction)
+        self.quantiles = (
+            (float(quantiles),) if isinstance(quantiles, float | int) else tuple(quantiles)
+        )
+        if not self.quantiles or not all(0 < each < 1 for each in self.quantiles):
+            raise ValueError(f"QuantileLoss: expected quantiles in (0, 1), got {quantiles!r}")
+        self._levels = torch.tensor(self.quantiles, dtype=torch.float64)
+
+    def expect(self, prediction: Tensor, target: Tensor) -> None:
+        expected = (*prediction.shape[:-1], 1)
+        if prediction.shape[-1:] != (len(self.quantiles),) or target.shape != expected:
+            raise ValueError(
+                f"{self!r} expected a prediction (batch, {len(self.quantiles)}) and a target "
+                f"(batch, 1), got {tuple(prediction.shape)} and {tuple(target.shape)}"
+            )
+        expect_same_dtype(self, prediction, target)
+        expect_rows(self, prediction)
+
+    def elements(self, prediction: Tensor, target: Tensor) -> Tensor:
+        difference, levels = target - prediction, self._levels.to(prediction)
+        return torch.maximum(difference * levels, difference * (levels - 1))
+
+    def slopes(self, prediction: Tensor, target: Tensor) -> Tensor:
+        levels = self._levels.to(prediction)
+        too_high = (prediction > target) * (1 - levels)
+        return too_high - (prediction < target) * levels
 
 
 class PoissonLoss(Loss):

@@ -46,7 +46,8 @@ class Weighted(Loss):
         self, prediction: Float[Tensor, "*batch outputs"], target: Any
     ) -> Float[Tensor, "*batch outputs"]:
         target, weights = self._expect_weights(prediction, target)
-        return self.loss.backward(prediction, target) * weights.unsqueeze(-1)
+        error: Tensor = self.loss.backward(prediction, target)
+        return error * weights.unsqueeze(-1)
 
     def check_values(self, target: Any, outputs: int) -> None:
         values, weights = self._expect_pair(target)

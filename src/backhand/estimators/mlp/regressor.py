@@ -100,7 +100,7 @@ class MLPRegressor(RegressorMixin, MLPBase):  # type: ignore[misc]
     def _loss(self) -> Loss:
         if isinstance(self.loss, Loss):
             return self.loss
-        losses = {"squared_error": MSELoss, "poisson": PoissonLoss}
+        losses: dict[str, type[Loss]] = {"squared_error": MSELoss, "poisson": PoissonLoss}
         if self.loss not in losses:
             raise ValueError(
                 f"loss: expected 'squared_error', 'poisson' or a Loss, got {self.loss!r}"
