@@ -38,6 +38,15 @@ RULES: list[RuleCase] = [*rules.CASES]
 every_layer = pytest.mark.parametrize("case", LAYERS, ids=str)
 every_native_layer = pytest.mark.parametrize("case", [x for x in LAYERS if x.native], ids=str)
 every_loss = pytest.mark.parametrize("case", LOSSES, ids=str)
+every_kind_of_loss = pytest.mark.parametrize(
+    "case", [x for x in LOSSES if x.kind and x.towers == 1], ids=str
+)
+every_loss_of_towers = pytest.mark.parametrize(
+    "case", [x for x in LOSSES if x.kind and x.towers > 1], ids=str
+)
+every_weighted_loss = pytest.mark.parametrize(
+    "case", [x for x in LOSSES if x.kind and x.towers == 1 and x.rows], ids=str
+)
 every_rule = pytest.mark.parametrize("rule", RULES, ids=str)
 every_kind_of_rule = pytest.mark.parametrize("rule", [x for x in RULES if x.kind], ids=str)
 
@@ -48,9 +57,12 @@ __all__ = [
     "Case",
     "LossCase",
     "RuleCase",
+    "every_kind_of_loss",
     "every_kind_of_rule",
     "every_layer",
     "every_loss",
+    "every_loss_of_towers",
     "every_native_layer",
     "every_rule",
+    "every_weighted_loss",
 ]

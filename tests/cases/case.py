@@ -250,6 +250,19 @@ class Joined(Layer):
         return tuple(part.reshape(shape) for part, shape in zip(parts, shapes, strict=True))
 
 
+class Towers(Layer):
+    """So many tensors of one, parts of its last axis."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+
+    def forward(self, input, training):
+        return tuple(each.contiguous() for each in input.chunk(self.count, -1)), None
+
+    def propagate(self, error, memory, learning_rate):
+        return torch.cat(error, -1)
+
+
 class EachOf(Layer):
     """A layer for each tensor of a tuple; None lets a tensor without a derivative through."""
 

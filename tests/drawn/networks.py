@@ -98,12 +98,23 @@ class Drawer:
         if random.random() < 0.3:
             layers.append(Turned())
         network = bh.Sequential(layers)
-        case = random.choice(LOSSES)
+        case = random.choice(self.losses(outputs))
         weighted = case.rows and random.random() < 0.3
         loss = Weighted(case.loss()) if weighted else case.loss()
         axes = () if random.random() < 0.8 else (random.choice((1, 2, 3)),)
         self.teach(network)
         return Learner(network, loss, case, weighted, inputs, outputs, axes)
+
+    def losses(self, outputs: int) -> list[LossCase]:
+        """The losses that take so many outputs, of one tensor."""
+        return [
+            case
+            for case in LOSSES
+            if case.kind
+            and case.towers == 1
+            and case.outputs in (None, outputs)
+            and (case.smooth or not self.exact)
+        ]
 
     # The network.
 

@@ -11,8 +11,14 @@ import backhand as bh
 from backhand.data import disc
 from backhand.losses import Weighted
 from backhand.values import rows_of
-from cases import LOSSES, every_kind_of_rule, every_layer, every_loss
-from cases.case import differences, misaligned, randn_like, same
+from cases import (
+    every_kind_of_loss,
+    every_kind_of_rule,
+    every_layer,
+    every_loss_of_towers,
+    every_weighted_loss,
+)
+from cases.case import Towers, differences, misaligned, randn_like, same
 
 ROWS = 64
 GATES = {
@@ -78,13 +84,20 @@ def test_every_rule_and_gate(rule, gate) -> None:
     assert_equal_steps(network, bh.MSELoss(), inputs, torch.randn(ROWS, 2), steps=30)
 
 
-@every_loss
+@every_kind_of_loss
 def test_every_loss(case) -> None:
     target, inputs = case.target(ROWS, 2, torch.float32), misaligned(torch.randn(ROWS, 3))
     assert_equal_steps(small_network(), case.loss(), inputs, target)
 
 
-@pytest.mark.parametrize("case", [case for case in LOSSES if case.rows], ids=str)
+@every_loss_of_towers
+def test_every_loss_of_towers(case) -> None:
+    target, inputs = case.target(ROWS, 2, torch.float32), misaligned(torch.randn(ROWS, 3))
+    network = bh.Sequential([bh.FullyConnected(3, 2 * case.towers), Towers(case.towers)])
+    assert_equal_steps(network, case.loss(), inputs, target)
+
+
+@every_weighted_loss
 def test_every_loss_weighted(case) -> None:
     target, inputs = case.target(ROWS, 2, torch.float32), misaligned(torch.randn(ROWS, 3))
     weighted = Weighted(case.loss())

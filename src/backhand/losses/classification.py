@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import math
-
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from backhand.arguments import finite
 from backhand.losses.loss import (
     Elementwise,
     Loss,
@@ -103,7 +102,7 @@ class HingeLoss(Elementwise):
 
     def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
         super().__init__(reduction)
-        self.margin = checked_margin(self, margin)
+        self.margin = finite(type(self).__name__, "margin", margin)
 
     def elements(self, prediction: Tensor, target: Tensor) -> Tensor:
         return (self.margin - target * prediction).clamp(min=0)
@@ -136,7 +135,7 @@ class MultiMarginLoss(Loss):
     """
 
     def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
-        self.margin = checked_margin(self, margin)
+        self.margin = finite(type(self).__name__, "margin", margin)
         self.reduction = checked_reduction(self, reduction)
 
     def _lacking(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
@@ -169,13 +168,6 @@ class MultiMarginLoss(Loss):
 
     def check_values(self, target: Shaped[Tensor, "..."], outputs: int) -> None:
         expect_known_classes(self, target, outputs)
-
-
-def checked_margin(loss: Loss, margin: float) -> float:
-    """Refuse a margin that is not a finite number."""
-    if not math.isfinite(margin):
-        raise ValueError(f"{type(loss).__name__}: expected a finite margin, got {margin}")
-    return margin
 
 
 def expect_signs(loss: Loss, target: Tensor) -> None:

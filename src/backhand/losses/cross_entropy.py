@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from backhand.arguments import finite, truth, whole
 from backhand.losses.classification import expect_class_indices, expect_known_classes
 from backhand.losses.loss import (
     Loss,
@@ -33,6 +34,9 @@ class _OfClasses(Loss):
             raise ValueError(
                 f"{type(self).__name__}: expected a weight for each class, got {weight!r}"
             )
+        name = type(self).__name__
+        if ignore_index is not None:
+            ignore_index = whole(name, "ignore_index", ignore_index, least=-math.inf)
         self.ignore_index = ignore_index
         self.reduction = checked_reduction(self, reduction)
 
@@ -124,11 +128,11 @@ class CrossEntropyLoss(_OfClasses):
         reduction: str = "mean",
     ) -> None:
         super().__init__(weight, ignore_index, reduction)
-        if not 0 <= label_smoothing < 1:
+        self.label_smoothing = finite("CrossEntropyLoss", "label_smoothing", label_smoothing)
+        if not 0 <= self.label_smoothing < 1:
             raise ValueError(
                 f"CrossEntropyLoss: expected label_smoothing in [0, 1), got {label_smoothing}"
             )
-        self.label_smoothing = label_smoothing
 
     def _rows(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor | None]:
         if target.is_floating_point():
@@ -258,7 +262,7 @@ class KLDivLoss(Loss):
     """
 
     def __init__(self, log_target: bool = False, reduction: str = "batchmean") -> None:
-        self.log_target = log_target
+        self.log_target = truth("KLDivLoss", "log_target", log_target)
         self.reduction = checked_reduction(self, reduction, ("batchmean", "mean", "sum"))
 
     def _divisor(self, prediction: Tensor) -> int:

@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from backhand.arguments import finite, shown
+
 Numbers: TypeAlias = Tensor | Sequence[float] | float
 """Weights, as a constructor takes them."""
 
@@ -131,15 +133,25 @@ class Elementwise(Loss):
 
 def checked_reduction(loss: Loss, reduction: str, allowed: Sequence[str] = REDUCTIONS) -> str:
     """Refuse a reduction that a loss does not have."""
-    if reduction == "none":
+    if isinstance(reduction, str) and reduction == "none":
         raise ValueError(
             f"{type(loss).__name__}: a loss is one number, and reduction 'none' gives many; "
             "call rows(prediction, target) for the loss of each row"
         )
-    if reduction not in allowed:
+    if not isinstance(reduction, str) or reduction not in allowed:
         expected = " or ".join(repr(each) for each in allowed)
-        raise ValueError(f"{type(loss).__name__}: expected reduction {expected}, got {reduction!r}")
+        raise ValueError(
+            f"{type(loss).__name__}: expected reduction {expected}, got {shown(reduction)}"
+        )
     return reduction
+
+
+def above_zero(loss: Loss, name: str, value: Any) -> float:
+    """The value as a float, refused where it is not a finite number above 0."""
+    number = finite(type(loss).__name__, name, value)
+    if number <= 0:
+        raise ValueError(f"{type(loss).__name__}: expected {name} above 0, got {value}")
+    return number
 
 
 def expect_mean(loss: Loss, reduction: str) -> None:
@@ -152,12 +164,14 @@ def checked_numbers(loss: Loss, name: str, values: Numbers | None) -> Tensor | N
     """Weights as a tensor of finite numbers, of at most one axis; None where there are none."""
     if values is None:
         return None
-    tensor = torch.as_tensor(values, dtype=None if isinstance(values, Tensor) else torch.float64)
+    expected = f"{type(loss).__name__}: expected {name} as a number or a vector of finite floats"
+    try:
+        dtype = None if isinstance(values, Tensor) else torch.float64
+        tensor = torch.as_tensor(values, dtype=dtype)
+    except (TypeError, ValueError, RuntimeError):
+        raise TypeError(f"{expected}, got {shown(values)}") from None
     if not tensor.is_floating_point() or tensor.dim() > 1 or not tensor.isfinite().all():
-        raise ValueError(
-            f"{type(loss).__name__}: expected {name} as a number or a vector of finite floats, "
-            f"got {values!r}"
-        )
+        raise ValueError(f"{expected}, got {shown(values)}")
     return tensor.detach()
 
 

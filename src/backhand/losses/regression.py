@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
+from backhand.arguments import finite, shown
 from backhand.losses.loss import (
     Elementwise,
     Loss,
+    above_zero,
     expect_rows,
     expect_same_dtype,
     expect_same_shape,
@@ -92,9 +93,7 @@ class HuberLoss(Elementwise):
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
-        if not 0 < delta < math.inf:
-            raise ValueError(f"HuberLoss: expected a finite delta above 0, got {delta}")
-        self.delta = delta
+        self.delta = above_zero(self, "delta", delta)
 
     def elements(self, prediction: Tensor, target: Tensor) -> Tensor:
         distance = (prediction - target).abs()
@@ -125,9 +124,9 @@ class SmoothL1Loss(Elementwise):
 
     def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
         super().__init__(reduction)
-        if not 0 <= beta < math.inf:
-            raise ValueError(f"SmoothL1Loss: expected a finite beta of 0 or more, got {beta}")
-        self.beta = beta
+        self.beta = finite("SmoothL1Loss", "beta", beta)
+        if self.beta < 0:
+            raise ValueError(f"SmoothL1Loss: expected beta of 0 or more, got {beta}")
 
     def elements(self, prediction: Tensor, target: Tensor) -> Tensor:
         distance = (prediction - target).abs()
@@ -162,11 +161,10 @@ class QuantileLoss(Elementwise):
 
     def __init__(self, quantiles: Sequence[float] | float, reduction: str = "mean") -> None:
         super().__init__(reduction)
-        self.quantiles = (
-            (float(quantiles),) if isinstance(quantiles, float | int) else tuple(quantiles)
-        )
+        levels = quantiles if isinstance(quantiles, Sequence) else [quantiles]
+        self.quantiles = tuple(finite("QuantileLoss", "quantile", each) for each in levels)
         if not self.quantiles or not all(0 < each < 1 for each in self.quantiles):
-            raise ValueError(f"QuantileLoss: expected quantiles in (0, 1), got {quantiles!r}")
+            raise ValueError(f"QuantileLoss: expected quantiles in (0, 1), got {shown(quantiles)}")
         self._levels = torch.tensor(self.quantiles, dtype=torch.float64)
 
     def expect(self, prediction: Tensor, target: Tensor) -> None:

@@ -5,15 +5,15 @@ The prediction is a tuple of tensors (*batch, features), and so is the error.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from backhand.losses.classification import checked_margin, expect_signs
-from backhand.losses.loss import Loss, checked_reduction, expect_mean, expect_rows
+from backhand.arguments import finite, truth
+from backhand.losses.classification import expect_signs
+from backhand.losses.loss import Loss, above_zero, checked_reduction, expect_mean, expect_rows
 
 
 class _OfTowers(Loss):
@@ -92,7 +92,7 @@ class CosineEmbeddingLoss(_OfTowers):
 
     def __init__(self, margin: float = 0.0, reduction: str = "mean") -> None:
         super().__init__(reduction)
-        self.margin = checked_margin(self, margin)
+        self.margin = finite("CosineEmbeddingLoss", "margin", margin)
 
     def _cosine(self, prediction: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The cosine of each pair, its divisor, and both squared lengths; (*batch, 1)."""
@@ -147,9 +147,7 @@ class ContrastiveLoss(_OfTowers):
 
     def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
         super().__init__(reduction)
-        if not 0 < margin < math.inf:
-            raise ValueError(f"ContrastiveLoss: expected a finite margin above 0, got {margin}")
-        self.margin = margin
+        self.margin = above_zero(self, "margin", margin)
 
     def _rows(self, prediction: Any, target: Tensor) -> Tensor:
         self._expect_pairs(prediction, target)
@@ -210,16 +208,14 @@ class TripletMarginLoss(_OfTowers):
         reduction: str = "mean",
     ) -> None:
         super().__init__(reduction)
-        if not 0 < margin < math.inf:
-            raise ValueError(f"TripletMarginLoss: expected a finite margin above 0, got {margin}")
-        if not 1 <= p < math.inf:
-            raise ValueError(f"TripletMarginLoss: expected a finite p of 1 or more, got {p}")
-        if not 0 <= eps < math.inf:
-            raise ValueError(f"TripletMarginLoss: expected a finite eps of 0 or more, got {eps}")
-        self.margin = margin
-        self.p = p
-        self.eps = eps
-        self.swap = swap
+        name = "TripletMarginLoss"
+        self.margin = above_zero(self, "margin", margin)
+        self.p, self.eps = finite(name, "p", p), finite(name, "eps", eps)
+        if self.p < 1:
+            raise ValueError(f"{name}: expected p of 1 or more, got {p}")
+        if self.eps < 0:
+            raise ValueError(f"{name}: expected eps of 0 or more, got {eps}")
+        self.swap = truth(name, "swap", swap)
 
     def _distance(self, one: Tensor, other: Tensor) -> tuple[Tensor, Tensor]:
         """The distance of each pair (*batch, 1), and its derivative by the first."""

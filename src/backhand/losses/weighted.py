@@ -7,6 +7,7 @@ from typing import Any
 from jaxtyping import Float
 from torch import Tensor
 
+from backhand.arguments import instance
 from backhand.losses.loss import Loss
 
 
@@ -28,7 +29,7 @@ class Weighted(Loss):
     """
 
     def __init__(self, loss: Loss) -> None:
-        self.loss = loss
+        self.loss: Loss = instance("Weighted", "loss", loss, Loss)
 
     def forward(
         self, prediction: Float[Tensor, "*batch outputs"], target: Any

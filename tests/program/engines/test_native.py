@@ -14,8 +14,14 @@ import backhand as bh
 from backhand.losses import Weighted
 from backhand.program.engines.native import Native, NotNative
 from backhand.training.threads import running_on
-from cases import LAYERS, LOSSES, RULES, every_loss
-from cases.case import randn_like
+from cases import (
+    LAYERS,
+    RULES,
+    every_kind_of_loss,
+    every_loss_of_towers,
+    every_weighted_loss,
+)
+from cases.case import Towers, randn_like
 from program.engines.native_steps import ROWS, tensors_of, train_both, worst
 
 RELATIVE = 1e-10
@@ -86,20 +92,27 @@ def test_every_rule_and_gate(rule, gate) -> None:
         assert one.updates == other.updates
 
 
-@every_loss
+@every_kind_of_loss
 def test_every_loss(case) -> None:
     target = case.target(ROWS, 2, torch.float64)
     assert_trains_as_plainly(case.loss(), target, steps=1000 if case.bounded else 100)
 
 
-@pytest.mark.parametrize("case", [case for case in LOSSES if case.rows], ids=str)
+@every_loss_of_towers
+def test_every_loss_of_towers(case) -> None:
+    network = bh.Sequential([bh.FullyConnected(3, 2 * case.towers), Towers(case.towers)])
+    target = case.target(ROWS, 2, torch.float64)
+    assert_trains_as_plainly(case.loss(), target, steps=200, network=network)
+
+
+@every_weighted_loss
 def test_every_loss_weighted(case) -> None:
     target = case.target(ROWS, 2, torch.float64), torch.rand(ROWS, dtype=torch.float64)
     assert_trains_as_plainly(Weighted(case.loss()), target)
 
 
-def assert_trains_as_plainly(loss, target, steps=1000) -> None:
-    network = small_network().to(torch.float64)
+def assert_trains_as_plainly(loss, target, steps=1000, network=None) -> None:
+    network = (network or small_network()).to(torch.float64)
     network, twin, losses, expected = train_both(
         network, loss, torch.randn(ROWS, 3).double(), target, steps
     )
