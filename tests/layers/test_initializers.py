@@ -36,7 +36,8 @@ def test_has_the_distribution_of_its_twin(initializer, shape) -> None:
     assert weight.dtype is torch.float32
     # Quantiles of thousands of numbers: the tails, the middle, and the shape between.
     for share in (0.001, 0.02, 0.25, 0.5, 0.75, 0.98, 0.999):
-        tolerance = (0.35 if share in (0.001, 0.999) else 0.12) * float(twin.std(correction=0)) + 1e-9
+        spread = 0.35 if share in (0.001, 0.999) else 0.12
+        tolerance = spread * float(twin.std(correction=0)) + 1e-9
         ours, theirs = (torch.quantile(each.flatten(), share) for each in (weight, twin))
         assert float(ours) == pytest.approx(float(theirs), abs=tolerance), share
 
