@@ -15,7 +15,8 @@ from backhand.data import disc
 from backhand.learning.parameter import lay_side_by_side
 from backhand.program.line import record_training
 from backhand.program.planning import plan_line
-from program.test_equal_bits import assert_equal_steps, assert_same
+from cases.case import differences
+from program.test_equal_bits import assert_equal_steps
 
 
 def tower(depth: int = 2, width: int = 5) -> bh.Sequential:
@@ -82,7 +83,7 @@ def test_freezing_and_unfreezing_between_epochs_gives_the_same_bits() -> None:
                 each, bh.MSELoss(), disc(120, 0), epochs=3, learning_rate=0.01,
                 record=record, engine=bh.Replay(),
             )  # fmt: skip
-    assert_same(*networks)
+    assert differences(*networks) == []
 
 
 DRAWN = [
@@ -166,7 +167,7 @@ def test_lanes_that_read_what_another_writes_are_not_joined() -> None:
         input, target = torch.randn(3, 4), torch.randn(3, 4)
         step(input, target, 0.1)
         twin.backward(bh.MSELoss().backward(twin(input), target), 0.1)
-    assert_same(network, twin)
+    assert differences(network, twin) == []
 
 
 class TwoAtOnce(bh.Layer):

@@ -43,9 +43,14 @@ class View:
         return all(step == wanted or length == 1 for length, step, wanted in steps)
 
     @cached_property
+    def is_in_order(self) -> bool:
+        """The same, with a contiguous tensor's strides also along axes of one element."""
+        return self.stride == contiguous_strides(self.shape)
+
+    @cached_property
     def is_turned(self) -> bool:
-        """Whether they are those of a contiguous matrix, transposed."""
-        return len(self.shape) == 2 and self.turned.is_contiguous
+        """Whether they are those of a matrix in order, transposed."""
+        return len(self.shape) == 2 and self.turned.is_in_order
 
     @property
     def turned(self) -> View:
@@ -85,7 +90,7 @@ class View:
         """The same elements under another shape, where it is contiguous; else None."""
         if shape == self.shape:
             return self
-        if self.stride != contiguous_strides(self.shape):
+        if not self.is_contiguous:
             return None
         return replace(self, shape=shape, stride=contiguous_strides(shape))
 

@@ -229,22 +229,3 @@ def _leaves(value: Any, kind: type) -> Iterator[Any]:
     elif isinstance(value, dict):
         for each in value.values():
             yield from _leaves(each, kind)
-
-
-def fills(view: View, size: int) -> bool:
-    """Whether a view is all of a storage of this many bytes, each element once."""
-    count = 1
-    for length, stride in sorted(zip(view.shape, view.stride, strict=True), key=lambda x: x[1]):
-        if length != 1 and stride != count:
-            return False
-        count *= length
-    return view.offset == 0 and count * view.dtype.itemsize == size
-
-
-def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """The strides of a contiguous tensor of this shape."""
-    strides, count = [], 1
-    for length in reversed(shape):
-        strides.append(count)
-        count *= max(length, 1)
-    return tuple(reversed(strides))

@@ -15,7 +15,7 @@ ELEMENTWISE = frozenset(
 """Functions of each element alone, with `out=`; the result may take an operand's place."""
 
 WITH_OUT = ELEMENTWISE | frozenset(
-    "addbmm addmm addmv addr amax amin argmax argmin baddbmm bmm cat cumsum dot gather "
+    "addmm addmv addr amax amin argmax argmin baddbmm bmm cat cumsum dot gather "
     "index_select log_softmax logsumexp mean mm mv scatter scatter_add softmax stack sum".split()
 )
 """Functions that write their result to `out=`."""

@@ -51,8 +51,9 @@ class Live(float):
         if not isinstance(other, int | float):
             return NotImplemented
         mine, theirs = self.tree, other.tree if isinstance(other, Live) else other
-        if sign == "+" and isinstance(mine, tuple) and mine[::2] == ("-", theirs):
-            return Live(mine[1], self.payload)  # (t - 1) + 1 is t, the step number
+        match sign, mine:
+            case "+", ("-", minuend, subtrahend) if subtrahend == theirs:
+                return Live(minuend, self.payload)  # (t - 1) + 1 is t, the step number
         tree = (sign, theirs, mine) if reflected else (sign, mine, theirs)
         return Live(tree, self.payload)
 

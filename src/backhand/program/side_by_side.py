@@ -18,6 +18,7 @@ from itertools import accumulate, pairwise
 from typing import TypeAlias
 
 from backhand.program.calls import View, map_nested, meaning
+from backhand.program.order import may_be_put_off
 from backhand.program.plan import ALIGNMENT, OUTSIDE, TEMPORARY, Operation, Plan, Storage
 
 LARGEST = 1 << 20
@@ -178,46 +179,13 @@ def _space(view: View) -> int:
 # Whether they may be joined.
 
 
-@dataclass(frozen=True)
-class _Access:
-    """What an operation does to some bytes of a storage, and when: before and after a join."""
-
-    begin: int
-    end: int
-    writes: bool
-    place: int
-    turn: tuple[int, int]
-
-
 def _movable(plan: Plan, run: list[Lane]) -> bool:
     """Whether all lanes' operations may wait until the last of them.
 
-    They may where any two operations on the same memory, one of which writes to it, keep their
-    order. In their new order the lanes' first operations come together, then their second …
+    Then the lanes' first operations are done together, next their second …
     """
-    turns = {place: (1, at) for lane in run for at, place in enumerate(lane.places)}
-    accesses: dict[int, list[_Access]] = {}
-    for place in range(min(turns), max(turns) + 1):
-        operation, turn = plan.operations[place], turns.get(place, (0, place))
-        views = [*((view, False) for view in operation.reads())]
-        views += [(view, True) for view in operation.targets]
-        for view, writes in views:
-            accesses.setdefault(view.storage, []).append(_Access(*view.span, writes, place, turn))
-    return all(map(_keep_their_order, accesses.values()))
-
-
-def _keep_their_order(accesses: list[_Access]) -> bool:
-    """Whether those of one storage do, where one of two that meet writes."""
-    begun: list[_Access] = []
-    for access in sorted(accesses, key=lambda each: (each.begin, each.end)):
-        begun = [each for each in begun if each.end > access.begin]
-        for other in begun:
-            first, second = sorted((access, other), key=lambda each: each.place)
-            both = first.place != second.place and (first.writes or second.writes)
-            if both and not first.turn < second.turn and (first.turn[0] or second.turn[0]):
-                return False
-        begun.append(access)
-    return True
+    turns = {place: at for lane in run for at, place in enumerate(lane.places)}
+    return may_be_put_off(plan.operations, turns)
 
 
 def _join(plan: Plan, lanes: list[Lane], moved: set[int], spans: Spans) -> Join | None:

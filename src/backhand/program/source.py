@@ -14,7 +14,6 @@ from backhand.program.plan import (
     TEMPORARY,
     Operation,
     Plan,
-    contiguous_strides,
     scalars_in,
 )
 from backhand.program.primitives import COMMUTATIVE
@@ -162,7 +161,7 @@ class _Writer:
             return False
         mine, its = self.plan.storages[value.storage], self.plan.storages[target.storage]
         shared = mine.kind == its.kind == TEMPORARY and mine.place == its.place
-        return replace(value, storage=0) == replace(target, storage=0) and (mine == its or shared)
+        return value.lies_as(target) and (mine == its or shared)
 
     def _number(self, value: Any, operation: Operation) -> str:
         """A number as a 0-dim tensor, where that is faster and keeps every bit."""
@@ -220,12 +219,12 @@ class _Writer:
         return f"{name} = {function}({argument}, {view.shape}, {view.stride}, {view.offset})"
 
     def _turned(self, view: View, size: int) -> str:
-        whole = view.stride == contiguous_strides(view.shape) and _bytes(view) == size
+        whole = view.is_in_order and view.nbytes == size
         if view in self.plan.names or (whole and view.shape):
             return ""
         if view.stride and view.stride[0] == 0:
             return "_rows"
-        if len(view.shape) == 2 and view.stride[::-1] == contiguous_strides(view.shape[::-1]):
+        if view.is_turned:
             return "_t"
         return f"_from_{view.offset}" if view.offset else ""
 
@@ -265,10 +264,3 @@ def place_results(targets: tuple[torch.Tensor, ...], results: Any) -> None:
 def abs_finite(value: Any) -> bool:
     """Whether a constant's repr is Python that makes it again."""
     return not isinstance(value, float) or value - value == 0
-
-
-def _bytes(view: View) -> int:
-    count = view.dtype.itemsize
-    for length in view.shape:
-        count *= length
-    return count

@@ -83,12 +83,8 @@ def multiplications(plan: Plan) -> int:
     total = 0
     for operation in plan.operations:
         if operation.name in ("mm", "addmm", "mv", "addmv", "bmm", "baddbmm"):
-            left = operation.operands[-2]
-            rows_and_inner = 1
-            for length in left.shape:
-                rows_and_inner *= length
             columns = operation.target.shape[-1] if "mv" not in operation.name else 1
-            total += rows_and_inner * columns
+            total += operation.operands[-2].count * columns
     return total
 
 

@@ -16,14 +16,15 @@ from torch import Tensor
 from backhand.files import written_together
 from backhand.layer import Layer
 from backhand.losses import Loss
+from backhand.program.calls import contiguous_strides
 from backhand.program.engines.native.c_text import as_comment, not_among
 from backhand.program.engines.native.emit import support, write_body
 from backhand.program.engines.native.indexing import write_copy
-from backhand.program.engines.native.layout import C_TYPES, Window, count
+from backhand.program.engines.native.layout import C_TYPES, Window
 from backhand.program.engines.native.writer import Writer
 from backhand.program.engines.plan_memory import PlanMemory
 from backhand.program.line import RATE, Line, record_prediction, record_training
-from backhand.program.plan import ARGUMENT, CONSTANT, OUTSIDE, Plan, contiguous_strides
+from backhand.program.plan import ARGUMENT, CONSTANT, OUTSIDE, Plan
 from backhand.program.planning import plan_line
 from backhand.values import Value, rows_of, tensors
 
@@ -77,13 +78,13 @@ class _Function:
 
     def parameters(self) -> list[str]:
         written = [
-            f"const {C_TYPES[view.dtype]} {name}[{max(count(view.shape), 1)}]"
+            f"const {C_TYPES[view.dtype]} {name}[{max(view.count, 1)}]"
             for name, view in self.plan.arguments.items()
         ]
         if RATE in self.plan.scalar_names():
             written.append("double learning_rate")
         return written + [
-            f"{C_TYPES[view.dtype]} {name}[{max(count(view.shape), 1)}]"
+            f"{C_TYPES[view.dtype]} {name}[{max(view.count, 1)}]"
             for name, view in self.plan.results.items()
         ]
 

@@ -8,7 +8,7 @@ scalars go in as 0-dim tensors, so that no learning rate compiles again.
 from __future__ import annotations
 
 import linecache
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -18,9 +18,9 @@ from backhand.program.calls import View
 from backhand.program.engines.engine import CannotCompile
 from backhand.program.engines.inductor.flat_line import FlatLine
 from backhand.program.engines.plan_memory import PlanMemory
+from backhand.program.engines.stepwise import Stepwise
 from backhand.program.plan import Plan
 from backhand.program.scalars import evaluate
-from backhand.values import tensors
 
 OPTIONS: dict[str, str | int | bool | Callable[..., Any]] = {"cpp_wrapper": True}
 """For torch.compile: what calls the kernels is C++ too, not Python."""
@@ -44,18 +44,17 @@ class Inductor:
         return "Inductor()"
 
 
-class CompiledGraph:
+class CompiledGraph(Stepwise):
     """A plan as one compiled graph; see Bound."""
 
     def __init__(self, plan: Plan, outside: Mapping[int, Tensor], name: str) -> None:
+        super().__init__(plan)
         memory = PlanMemory(plan, outside)
         memory.make_constants()
         line = FlatLine(plan, name)
         self.text = line.text
         self.scalar_names = tuple(sorted(plan.scalar_names()))
         self.namespace: dict[str, Any] = {"torch": torch, **line.objects}
-        self.done = 0
-        self._results = list(plan.results.values())
         self._lasting = [
             memory.tensor(view) if view.storage in memory.blocks else _typed(outside, view)
             for view in line.lasting
@@ -89,29 +88,6 @@ class CompiledGraph:
         if len(found) > 1:
             return tuple(found)
         return found[0] if found else None
-
-    def in_place(self, batch: Sequence[Tensor]) -> tuple[Callable[..., None], list[Tensor]]:
-        """See Bound."""
-        results = [torch.empty(view.shape, dtype=view.dtype) for view in self._results]
-
-        def run(*values: float) -> None:
-            with torch.inference_mode():
-                found = self.run(*batch, *values)
-                for result, each in zip(results, tensors(found) if results else [], strict=True):
-                    result.copy_(each)
-
-        return run, results
-
-    def run_many(
-        self, data: Sequence[Tensor], order: Tensor, values: Sequence[tuple[float, ...]]
-    ) -> Tensor | None:
-        """See Bound."""
-        self.done = 0
-        results: list[Tensor] = []
-        for rows, live in zip(torch.split(order, len(order) // len(values)), values, strict=True):
-            results.append(self.run(*[each[rows] for each in data], *live))
-            self.done += 1
-        return torch.stack(results) if self._results else None
 
 
 def _typed(outside: Mapping[int, Tensor], view: View) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import math
 from typing import Any
 
 import torch
@@ -11,7 +10,7 @@ import torch
 from backhand.program.calls import Scalar, View
 from backhand.program.engines.engine import CannotCompile
 from backhand.program.engines.inductor.products import product, worthwhile
-from backhand.program.plan import TEMPORARY, Operation, Plan, contiguous_strides, scalars_in
+from backhand.program.plan import TEMPORARY, Operation, Plan, scalars_in
 
 
 class FlatLine:
@@ -62,7 +61,7 @@ class FlatLine:
         storage = self.plan.storages[number]
         if storage.kind != TEMPORARY:
             return [f"{self._read(target)}.copy_({value}){place}"]
-        if _bytes(target) == storage.size and (_in_order(target) or _turned(target)):
+        if target.nbytes == storage.size and (target.is_contiguous or target.is_turned):
             self._variables[number] = f"v{number}_{next(self._fresh)}"
             self._whole[number] = target
             return [f"{self._variables[number]} = {value}{place}"]
@@ -189,16 +188,15 @@ class FlatLine:
             for each in (*operation.targets, *operation.reads())
             if each.storage == number
         } | {view}
-        parts = sorted({(each.offset, math.prod(each.shape)) for each in views})
+        parts = sorted({(each.offset, each.count) for each in views})
         apart = all(a[0] + a[1] <= b[0] for a, b in itertools.pairwise(parts))
-        if not apart or not all(_in_order(each) or _turned(each) for each in views):
+        if not apart or not all(each.is_contiguous or each.is_turned for each in views):
             count = self.plan.storages[number].size // dtype.itemsize
             return View(number, dtype, (count,), (1,), 0)
-        if _in_order(view):
-            same = [each for each in views if each.offset == view.offset and _in_order(each)]
+        if view.is_contiguous:
+            same = [each for each in views if each.offset == view.offset and each.is_contiguous]
             return min(same, key=lambda each: (-len(each.shape), each.shape))
-        shape = view.shape[::-1]
-        return self._piece(View(number, dtype, shape, contiguous_strides(shape), view.offset))
+        return self._piece(view.turned)
 
 
 def _for_onednn(operation: Operation) -> bool:
@@ -210,26 +208,12 @@ def _view_of(name: str, whole: View, view: View) -> str:
     """A view as an expression on the tensor that is its whole storage."""
     if view == whole:
         return name
-    if not _in_order(whole):
+    if not whole.is_contiguous:
         name = f"{name}.t()"
-    if not (_in_order(view) or _turned(view)):
+    if not (view.is_contiguous or view.is_turned):
         return f"{name}.as_strided({view.shape}, {view.stride}, {view.offset})"
-    if _bytes(view) != _bytes(whole):
-        name = f"{name}.view(-1)[{view.offset}:{view.offset + math.prod(view.shape)}]"
-    if _in_order(view):
+    if view.nbytes != whole.nbytes:
+        name = f"{name}.view(-1)[{view.offset}:{view.offset + view.count}]"
+    if view.is_contiguous:
         return f"{name}.view({view.shape})"
     return f"{name}.view({view.shape[::-1]}).t()"
-
-
-def _in_order(view: View) -> bool:
-    """Whether the elements stand one after another."""
-    return view.stride == contiguous_strides(view.shape)
-
-
-def _turned(view: View) -> bool:
-    """Whether they are those of a matrix in order, turned."""
-    return len(view.shape) == 2 and view.stride[::-1] == contiguous_strides(view.shape[::-1])
-
-
-def _bytes(view: View) -> int:
-    return view.dtype.itemsize * math.prod(view.shape)

@@ -12,7 +12,7 @@ from functools import partial
 
 import torch
 
-from backhand.program.calls import View
+from backhand.program.calls import View, contiguous_strides
 from backhand.program.engines.native.formulas import FORMULAS, expression
 from backhand.program.engines.native.layout import (
     C_TYPES,
@@ -20,11 +20,9 @@ from backhand.program.engines.native.layout import (
     Window,
     bytes_of,
     coalesce,
-    count,
-    is_contiguous,
 )
 from backhand.program.engines.native.writer import Writer
-from backhand.program.plan import TEMPORARY, Operation, contiguous_strides
+from backhand.program.plan import TEMPORARY, Operation
 
 
 @dataclass(frozen=True)
@@ -70,8 +68,8 @@ def write_loops(writer: Writer, begin: int, operations: Sequence[Operation]) -> 
 def _step(writer: Writer, operation: Operation) -> _Step:
     target = operation.target
     reads = [view for view in operation.reads() if view.storage not in writer.numbers]
-    flat = is_contiguous(target) and all(
-        is_contiguous(view) and count(view.shape) == count(target.shape) for view in reads
+    flat = target.is_contiguous and all(
+        view.is_contiguous and view.count == target.count for view in reads
     )
 
     def access(view: View) -> _Access:
@@ -95,10 +93,10 @@ def _meaningful(stride: Sequence[int], shape: Sequence[int], flat: bool) -> tupl
 def _may_join(steps: list[_Step], step: _Step) -> bool:
     first = steps[0].operation.target
     target = step.operation.target
-    if count(target.shape) == 0 or count(first.shape) == 0:
+    if target.count == 0 or first.count == 0:
         return False
     same_walk = target.shape == first.shape and step.flat == steps[0].flat
-    both_flat = step.flat and steps[0].flat and count(target.shape) == count(first.shape)
+    both_flat = step.flat and steps[0].flat and target.count == first.count
     if not (same_walk or both_flat):
         return False
     for other in steps:
@@ -125,7 +123,7 @@ class _Loop:
         self.values: dict[_Access, str] = {}
         target = steps[0].operation.target
         flat = all(step.flat for step in steps)
-        self.shape = (count(target.shape),) if flat else target.shape
+        self.shape = (target.count,) if flat else target.shape
         self.flat = flat
 
     def write(self) -> None:

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import torch
 
-from backhand.program.calls import View
+from backhand.program.calls import contiguous_strides
 from backhand.program.engines.native import elementwise, indexing, reductions
 from backhand.program.engines.native.c_text import as_comment
 from backhand.program.engines.native.layout import C_TYPES, REAL, Window, bytes_of
 from backhand.program.engines.native.product import Product
 from backhand.program.engines.native.products import write_product
 from backhand.program.engines.native.writer import NotNative, Writer
-from backhand.program.plan import TEMPORARY, Operation, Plan, contiguous_strides
+from backhand.program.plan import TEMPORARY, Operation, Plan
 
 SUPPORT = Path(__file__).parent
 
@@ -268,7 +268,7 @@ def _entry(
         if view.storage not in storages:
             continue
         rows = view.shape[0] if view.shape else 1
-        row = _size(view) // max(rows, 1)
+        row = view.nbytes // max(rows, 1)
         at = storages.index(view.storage) + 2
         gathers.append(
             f"            for (int64_t i = 0; i < {rows}; i++)\n"
@@ -281,7 +281,7 @@ def _entry(
         for at, number in enumerate(storages)
     ]
     passed += [
-        f"({C_TYPES[view.dtype]} *)(results[{number}] + turn * {_size(view)})"
+        f"({C_TYPES[view.dtype]} *)(results[{number}] + turn * {view.nbytes})"
         for number, view in enumerate(plan.results.values())
     ]
     passed += [f"scalars[turn * {len(scalar_names)} + {at}]" for at in range(len(scalar_names))]
@@ -302,10 +302,3 @@ def _entry(
     return steps;
 }}
 """
-
-
-def _size(view: View) -> int:
-    size = view.dtype.itemsize
-    for length in view.shape:
-        size *= length
-    return size

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
 from backhand.program.calls import View
-from backhand.program.plan import TEMPORARY, Plan, contiguous_strides
+from backhand.program.plan import TEMPORARY, Plan
 
 C_TYPES = {
     torch.float32: "float",
@@ -105,21 +104,6 @@ def coalesce(
     return lengths, steps
 
 
-def count(shape: Sequence[int]) -> int:
-    """How many elements."""
-    return math.prod(shape)
-
-
-def is_contiguous(view: View) -> bool:
-    """Whether the elements stand one after the other in the order of the shape."""
-    return all(
-        stride == wanted or length == 1
-        for length, stride, wanted in zip(
-            view.shape, view.stride, contiguous_strides(view.shape), strict=True
-        )
-    )
-
-
 @dataclass(frozen=True)
 class Bytes:
     """The bytes of memory that a view lies between; temporaries all lie in one space."""
@@ -140,9 +124,5 @@ def bytes_of(plan: Plan, view: View) -> Bytes:
     """Where a view lies."""
     storage = plan.storages[view.storage]
     space, start = (ARENA, storage.place) if storage.kind == TEMPORARY else (view.storage, 0)
-    size = view.dtype.itemsize
-    begin = start + view.offset * size
-    if count(view.shape) == 0:
-        return Bytes(space, begin, begin)
-    last = sum((n - 1) * step for n, step in zip(view.shape, view.stride, strict=True))
-    return Bytes(space, begin, begin + (last + 1) * size)
+    begin, end = view.span
+    return Bytes(space, start + begin, start + end)

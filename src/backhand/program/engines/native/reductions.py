@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import torch
 
 from backhand.program.calls import View
-from backhand.program.engines.native.layout import C_TYPES, REAL, Window, coalesce, count
+from backhand.program.engines.native.layout import C_TYPES, REAL, Window, coalesce
 from backhand.program.engines.native.product import Product
 from backhand.program.engines.native.products import write_product
 from backhand.program.engines.native.writer import Writer
@@ -50,7 +51,7 @@ class _Split:
         if len(target.shape) == len(shape) and len(kept) != len(shape):
             steps = [steps[axis] for axis in kept]
         kept_shape = [shape[axis] for axis in kept]
-        self.reduced = count([shape[axis] for axis in axes])
+        self.reduced = math.prod(shape[axis] for axis in axes)
         lengths, (ins, outs) = coalesce(kept_shape, [[source.stride[axis] for axis in kept], steps])
         over, (over_steps,) = coalesce(
             [shape[axis] for axis in axes], [[source.stride[axis] for axis in axes]]
@@ -172,7 +173,7 @@ def write_softmax(writer: Writer, operation: Operation) -> None:
     only(writer, operation, "dim", "dtype")
     source, axis = _one_axis(writer, operation)
     length = source.shape[axis]
-    if count(source.shape) == 0:
+    if source.count == 0:
         return
     type_, suffix = C_TYPES[source.dtype], _suffix(source.dtype)
     with _rows(writer, source, operation.target, axis) as (data, out):
@@ -191,7 +192,7 @@ def write_log_softmax(writer: Writer, operation: Operation) -> None:
     only(writer, operation, "dim", "dtype")
     source, axis = _one_axis(writer, operation)
     length = source.shape[axis]
-    if count(source.shape) == 0:
+    if source.count == 0:
         return
     type_, suffix = C_TYPES[source.dtype], _suffix(source.dtype)
     log = "logf" if source.dtype is torch.float32 else "log"
@@ -233,7 +234,7 @@ def write_running_sum(writer: Writer, operation: Operation) -> None:
     """Cumsum."""
     only(writer, operation, "dim")
     source, axis = _one_axis(writer, operation)
-    if count(source.shape) == 0:
+    if source.count == 0:
         return
     with _rows(writer, source, operation.target, axis) as (data, out):
         writer.line(f"{C_TYPES[source.dtype]} total = 0;")
