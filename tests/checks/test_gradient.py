@@ -74,3 +74,192 @@ def test_finds_a_wrong_input_error_and_a_written_argument() -> None:
 
 def test_samples_large_tensors() -> None:
     assert gradient_check(bh.FullyConnected(30, 30), torch.randn(2, 30), samples=10).compared == 30
+
+
+class LearnsFirst(bh.FullyConnected):
+    """Forms its input error from the weights that have learnt."""
+
+    def propagate(self, error, input, learning_rate):
+        self.weight.learn_product(error.t(), input, learning_rate)
+        self.bias.learn_sum(error, learning_rate)
+        return error @ self.weight.value
+
+
+class FasterThanTold(bh.FullyConnected):
+    def propagate(self, error, input, learning_rate):
+        return super().propagate(error, input, 2 * learning_rate)
+
+
+class AnyRate(bh.FullyConnected):
+    def propagate(self, error, input, learning_rate):
+        return super().propagate(error, input, 0.1)
+
+
+class Decays(bh.Scale):
+    """Moves its weight behind the rule's back."""
+
+    def propagate(self, error, input, learning_rate):
+        input_error = super().propagate(error, input, learning_rate)
+        self.scale.value.mul_(0.99)
+        return input_error
+
+
+class CountsInForward(bh.Tanh):
+    def __init__(self) -> None:
+        self.calls = bh.Buffer(torch.zeros(()))
+
+    def forward(self, input, training):
+        self.calls.become(self.calls.value + 1)
+        return super().forward(input, training)
+
+
+class PlainTensorInForward(bh.Tanh):
+    def __init__(self) -> None:
+        self.largest = torch.zeros(())
+
+    def forward(self, input, training):
+        self.largest = torch.maximum(self.largest, input.abs().max())
+        return super().forward(input, training)
+
+
+class PlainTensorInPropagate(bh.Tanh):
+    def __init__(self) -> None:
+        self.seen = torch.zeros(())
+
+    def propagate(self, error, output, learning_rate):
+        self.seen += 1
+        return super().propagate(error, output, learning_rate)
+
+
+class NudgesInForward(bh.Scale):
+    def forward(self, input, training):
+        result = super().forward(input * 1, training)
+        if not training:
+            self.scale.value.add_(0.01)
+        return result
+
+
+class OtherGenerator(bh.Layer):
+    def __init__(self) -> None:
+        self.generator = torch.Generator()
+
+    def forward(self, input, training):
+        noise = torch.randn(input.shape, dtype=input.dtype, generator=self.generator)
+        return input * noise, noise
+
+    def propagate(self, error, noise, learning_rate):
+        return error * noise
+
+
+class CountsInPython(bh.Tanh):
+    def __init__(self) -> None:
+        self.backwards = 0
+
+    def propagate(self, error, output, learning_rate):
+        self.backwards += 1
+        return super().propagate(error, output, learning_rate)
+
+
+class OtherOnceSeen(bh.Layer):
+    """Does another thing in its first step than ever after, which a recording does not see."""
+
+    def __init__(self) -> None:
+        self.known = {"seen": False}
+
+    def forward(self, input, training):
+        factor = 2.0 if self.known["seen"] else 1.0
+        return input * factor, factor
+
+    def propagate(self, error, factor, learning_rate):
+        self.known["seen"] = True
+        return error * factor
+
+
+class WritesItsInput(bh.Tanh):
+    def forward(self, input, training):
+        return super().forward(input.mul_(1.5), training)
+
+
+class WritesItsOutput(bh.Tanh):
+    def propagate(self, error, output, learning_rate):
+        return error * output.square_().neg_().add_(1)
+
+
+class WritesItsTarget(bh.MSELoss):
+    def backward(self, prediction, target):
+        return target.sub_(prediction).mul_(-2 / target.numel())
+
+
+class Tires(bh.MSELoss):
+    calls = 0
+
+    def backward(self, prediction, target):
+        self.calls += 1
+        return super().backward(prediction, target) / self.calls
+
+
+def around(layer: bh.Layer) -> bh.Layer:
+    return bh.Sequential([bh.FullyConnected(3, 4), bh.Residual(layer), bh.FullyConnected(4, 2)])
+
+
+WRONG = {
+    LearnsFirst: (lambda: LearnsFirst(4, 4), "the input error is another where the weights learn"),
+    FasterThanTold: (
+        lambda: FasterThanTold(4, 4),
+        r"weight of .*: by SGD at a rate of .* an element went from",
+    ),
+    AnyRate: (lambda: AnyRate(4, 4), r"weight of .*: by SGD at a rate of"),
+    Decays: (lambda: Decays(4), r"propagate, .*only read, changed .*scale"),
+    CountsInForward: (CountsInForward, r"^forward changed .*calls; .* is a Buffer"),
+    PlainTensorInForward: (PlainTensorInForward, r"^forward changed .*largest; .* is a Buffer"),
+    PlainTensorInPropagate: (PlainTensorInPropagate, r"^propagate, .* changed .*seen; .* Buffer"),
+    NudgesInForward: (lambda: NudgesInForward(4), r"^forward changed .*scale"),
+    OtherGenerator: (OtherGenerator, "forward gave another output when it was called again"),
+    CountsInPython: (CountsInPython, r"^propagate, .* changed .*backwards; .* is a Buffer"),
+    OtherOnceSeen: (OtherOnceSeen, r"the recorded step gives it other values .*, at step 1"),
+    WritesItsInput: (WritesItsInput, "forward changed one of its arguments"),
+    WritesItsOutput: (WritesItsOutput, "propagate changed one of its arguments"),
+}
+
+
+@pytest.mark.parametrize("kind", WRONG)
+@pytest.mark.parametrize("inside", [False, True], ids=["alone", "inside a network"])
+def test_each_kind_of_mistake_is_caught_by_name(kind, inside) -> None:
+    make, says = WRONG[kind]
+    alone = bh.Sequential([bh.Scale(4), make()]) if kind is OtherOnceSeen else make()
+    layer, width = (around(make()), 3) if inside else (alone, 4)
+    with pytest.raises(GradientMismatch, match=says) as caught:
+        gradient_check(layer, torch.randn(5, width))
+    if kind in (LearnsFirst, OtherGenerator, WritesItsInput, WritesItsOutput):
+        assert f"{kind.__name__}(" in str(caught.value)
+        assert str(caught.value).startswith("1.branch: " if inside else kind.__name__)
+
+
+def test_losses_leave_their_arguments_alone_and_say_the_same_twice() -> None:
+    arguments = torch.randn(3, 2), torch.randn(3, 2)
+    with pytest.raises(GradientMismatch, match=r"backward changed .*: it wrote to the target"):
+        gradient_check(WritesItsTarget(), *arguments)
+    with pytest.raises(GradientMismatch, match="backward gave something else when it was"):
+        gradient_check(Tires(), *arguments)
+
+
+def test_what_cannot_be_recorded_is_checked_for_the_rest() -> None:
+    class Largest(bh.Layer):
+        def forward(self, input, training):
+            scale = 2.0 if input.sum().item() > 0 else 3.0
+            return input * scale, scale
+
+        def propagate(self, error, scale, learning_rate):
+            return error * scale
+
+    assert gradient_check(Largest(), torch.rand(3, 2) + 1).compared == 6
+
+
+def test_a_network_with_buffers_rules_and_gates_passes_and_keeps_them() -> None:
+    from test_buffers import Centred
+
+    network = bh.Sequential([Centred(3), bh.FullyConnected(3, 2)]).learn_with(bh.Adam())
+    network.gate_with(bh.Accumulation(2, max_norm=0.1))
+    before = snapshot(network)
+    gradient_check(network, torch.randn(4, 3), torch.randn(4, 2), loss=bh.MSELoss())
+    assert same(tuple(before.values()), tuple(everything(network).values()))

@@ -10,14 +10,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from backhand.checks.conduct import (
+    Read,
+    Step,
+    Weighing,
+    copied,
+    expect_lawful_forward,
+    expect_lawful_learning,
+    expect_same_when_recorded,
+    read_backward,
+    same,
+    seeded,
+)
+from backhand.checks.mismatch import GradientMismatch
 from backhand.layer import Layer
-from backhand.learning.settling import reading
 from backhand.losses import Loss
 from backhand.values import Value, tensors, together
-
-
-class GradientMismatch(AssertionError):
-    """A backward does not agree with finite differences; the message names the worst element."""
 
 
 @dataclass(frozen=True)
@@ -78,6 +86,11 @@ def gradient_check(
     Works on a copy, so nothing of yours changes. Layers that draw get the same draws each time.
     Away from a kink (ReLU at 0) only: there the two differ, and neither is wrong.
 
+    Beside the derivatives, a layer's conduct: forward changes nothing and gives the same when it
+    is called again; nothing writes to its arguments; the input error with learning on is that
+    without, from the old weights; SGD moves every weight by -rate · gradient; and three recorded
+    steps, where the layer can be recorded, are the plain ones to the bit.
+
     Args:
         subject: a layer, a network, or a loss (then `input` is the prediction).
         input: a batch; a tensor or a tuple of them. Integer inputs are not differentiated.
@@ -89,8 +102,8 @@ def gradient_check(
         seed: of what is drawn; default 0.
 
     Raises:
-        GradientMismatch: a derivative is off, the input error is of another shape, or forward
-            or propagate changed its arguments.
+        GradientMismatch: a derivative is off, the input error is of another shape, or the
+            conduct is not as above; names the layer and what it does.
         ValueError: a loss without a target.
     """
     with torch.random.fork_rng(devices=[]):
@@ -120,9 +133,34 @@ class _Check:
         self.target = None if target is None else together([_double(x) for x in tensors(target)])
         self.seed = seed
         self.directions: list[Tensor] = []
+        self.read: Read | None = None
 
     def run(self, step: float, tolerance: float, samples: int) -> GradientCheck:
+        if self.network is not None:
+            expect_lawful_forward(self.network, self._given(), self.seed)
         derivatives = self._backward()
+        found = self._compare(derivatives, step, tolerance, samples)
+        if self.network is not None:
+            assert self.read is not None
+            expect_lawful_learning(self.network, self._given(), self._error, self.read, self.seed)
+            expect_same_when_recorded(self.network, *self._steps(), self.seed)
+        return found
+
+    def _steps(self) -> tuple[Loss, list[Step]]:
+        """The loss, and batches for it: the rows given, and these in other orders."""
+        loss, target = self.loss, self.target
+        if loss is None:
+            loss, target = Weighing(), together(self.directions)
+        assert target is not None
+        return loss, [(_rolled(self._given(), by), _rolled(target, by)) for by in range(3)]
+
+    def _compare(
+        self,
+        derivatives: list[tuple[str, Tensor, Tensor]],
+        step: float,
+        tolerance: float,
+        samples: int,
+    ) -> GradientCheck:
         generator = torch.Generator().manual_seed(self.seed)
         worst: Element | None = None
         compared = 0
@@ -144,10 +182,9 @@ class _Check:
 
     def _value(self) -> float:
         """F at the values as they are now."""
-        torch.manual_seed(self.seed)
         prediction = self._given()
         if self.network is not None:
-            prediction, _ = self.network.forward(prediction, True)
+            prediction, _ = seeded(self.seed, self.network.forward, prediction, True)
         if self.loss is not None:
             return float(self.loss.forward(prediction, self.target))
         outputs = prediction if isinstance(prediction, tuple) else (prediction,)
@@ -169,28 +206,29 @@ class _Check:
     def _backward(self) -> list[tuple[str, Tensor, Tensor]]:
         """What is differentiated by: a name, the values, and what backward says."""
         if self.network is None:
-            assert self.loss is not None
-            return self._by_inputs(self.loss.backward(self.inputs[0], self.target))
+            return self._by_inputs(self._error_of_loss())
         network = self.network
-        torch.manual_seed(self.seed)
-        given = self._given()
-        prediction, memory = _unchanged(
-            "forward", lambda: network.forward(given, True), self.inputs
-        )
-        error = self._error(prediction)
-        errors = list(error) if isinstance(error, tuple) else [error]
-        with reading() as read:
-            input_error = _unchanged(
-                "propagate", lambda: network.propagate(error, memory, 1.0), [*errors, *self.inputs]
-            )
-        found = self._by_inputs(input_error)
+        self.read = read_backward(network, self._given(), self._error, self.seed)
+        found = self._by_inputs(self.read.input_error)
         layers = {path: repr(layer) for path, layer in network.layers_by_path()}
         for path, parameter in network.parameters().items():
             name = f"{path} of {layers[path.rpartition('.')[0]]}"
-            gradient = read.gradients.get(parameter, torch.zeros_like(parameter.value))
+            gradient = self.read.gradients[path]
             _expect_shape(name, gradient, parameter.value)
             found.append((name, parameter.value, gradient))
         return found
+
+    def _error_of_loss(self) -> Any:
+        assert self.loss is not None
+        given = (self.inputs[0], self.target)
+        seen = {"prediction": self.inputs[0], "target": self.target}
+        for name, call in (("forward", self.loss.forward), ("backward", self.loss.backward)):
+            result = _unchanged(name, call, given, **seen)
+            if not same(result, call(*given), 0.0):
+                raise GradientMismatch(
+                    f"{self.loss!r}: {name} gave something else when it was called again"
+                )
+        return result
 
     def _error(self, prediction: Any) -> Any:
         if self.loss is not None:
@@ -227,9 +265,17 @@ def _expect_shape(name: str, derivative: Any, values: Tensor) -> None:
         )
 
 
-def _unchanged(name: str, call: Callable[[], Any], arguments: list[Tensor]) -> Any:
-    before = [each.clone() for each in arguments]
-    result = call()
-    if not all(torch.equal(a, b) for a, b in zip(before, arguments, strict=True)):
-        raise GradientMismatch(f"{name} changed one of its arguments")
+def _rolled(value: Value, by: int) -> Value:
+    """The rows in another order."""
+    rolled: Value = together([x.roll(by, 0) if x.dim() else x for x in tensors(value)])
+    return rolled
+
+
+def _unchanged(name: str, call: Callable[..., Any], arguments: tuple[Any, ...], **seen: Any) -> Any:
+    """What a call returns, where it leaves the values it has seen as they are."""
+    before = {what: copied(value) for what, value in seen.items()}
+    result = call(*arguments)
+    for what, value in seen.items():
+        if not same(before[what], value, 0.0):
+            raise GradientMismatch(f"{name} changed one of its arguments: it wrote to the {what}")
     return result
