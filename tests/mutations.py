@@ -18,6 +18,7 @@ import tempfile
 import time
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ import backhand as bh
 from backhand.layer import LayerError
 from backhand.networks import NetworkFileError
 from backhand.training import NonFiniteLoss
+from cases import LAYERS
 
 SECONDS, BYTES = 2.0, 500 << 20
 
@@ -288,46 +290,72 @@ def streams() -> Loader:
     return Loader(model.save, type(model).load, use)
 
 
-LOADERS = {"networks": networks, "tables": tables, "streams": streams}
+def every_layer() -> list[Loader]:
+    """A file of each case of a layer; saved again, not used: what is given fits the case only."""
+    again = Path(tempfile.gettempdir()) / "backhand-mutations-again"
+    found = []
+    for case in LAYERS:
+        network = case.in_network(torch.float32)
+        classes = {type(layer) for _, layer in network.layers_by_path()}
+        own = [each for each in classes if not hasattr(bh, each.__name__)]
+        save, load = partial(bh.save, network), partial(bh.load, layers=own)
+        found.append(Loader(save, load, partial(bh.save, path=again)))
+    return found
+
+
+LOADERS: dict[str, Callable[[], list[Loader]]] = {
+    "networks": lambda: [networks()],
+    "layers": every_layer,
+    "tables": lambda: [tables()],
+    "streams": lambda: [streams()],
+}
 
 
 def run(name: str, count: int, seed: int) -> list[str]:
     """What goes wrong in so many mutations."""
     random.seed(seed)
-    loader = LOADERS[name]()
     found = []
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.safetensors"
-        loader.save(path)
-        content = path.read_bytes()
-        loader.use(loader.load(path))
-        base = memory()
+        loaders = LOADERS[name]()
+        contents = []
+        for loader in loaders:
+            loader.save(path)
+            contents.append(path.read_bytes())
+            loader.use(loader.load(path))
         for i in range(count):
-            changed = mutated(content, random.Random(f"{seed} {i}"))
-            path.write_bytes(changed)
-            begin = time.process_time()
-            try:
-                loaded = loader.load(path)
-            except NetworkFileError as problem:
-                if "\n" in str(problem) or len(str(problem)) > 700 or str(path) not in str(problem):
-                    found.append(f"{i}: not one sentence that names the file: {problem}")
-            except BaseException as problem:
-                found.append(f"{i}: load: {type(problem).__name__}: {problem}"[:400])
-            else:
-                found += used(loader, loaded, i)
-            if time.process_time() - begin > SECONDS:
-                found.append(f"{i}: took {time.process_time() - begin:.1f} s")
-            if memory() - base > BYTES:
-                found.append(f"{i}: took {memory() - base} bytes")
-                base = memory()
+            at = i % len(loaders)
+            path.write_bytes(mutated(contents[at], random.Random(f"{seed} {i}")))
+            found += [f"{i}: {fault}"[:400] for fault in faults_of(loaders[at], path)]
     return found
 
 
-def used(loader: Loader, loaded: Any, i: int) -> list[str]:
+def faults_of(loader: Loader, path: Path) -> list[str]:
+    """What is wrong with how a file is loaded, and with what comes of it."""
+    found = []
+    begin, before = time.process_time(), memory()
+    try:
+        loaded = loader.load(path)
+    except NetworkFileError as problem:
+        said = str(problem)
+        if "\n" in said or len(said) > 700 or str(path) not in said:
+            found.append(f"not one sentence that names the file: {problem}")
+    except BaseException as problem:
+        found.append(f"load: {type(problem).__name__}: {problem}")
+    else:
+        found += used(loader, loaded)
+    if time.process_time() - begin > SECONDS:
+        found.append(f"took {time.process_time() - begin:.1f} s")
+    if memory() - before > BYTES:
+        found.append(f"took {memory() - before} bytes")
+    return found
+
+
+def used(loader: Loader, loaded: Any) -> list[str]:
     try:
         loader.use(loaded)
     except Exception as problem:
-        return [f"{i}: use: {type(problem).__name__}: {problem}"[:400]]
+        return [f"use: {type(problem).__name__}: {problem}"]
     return []
 
 

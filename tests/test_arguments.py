@@ -16,6 +16,8 @@ WRONG = [
     ("FullyConnected(TEXT, 2)", "FullyConnected: expected a whole number as inputs"),
     ("FullyConnected(3, 2.0)", "FullyConnected: expected a whole number as outputs, got 2.0"),
     ("FullyConnected(3, -(10**5000))", "expected outputs of 1 or more, got a int"),
+    ("FullyConnected(3, 10**30)", "FullyConnected: expected outputs of 2147483647 at most, got 1"),
+    ("LayerNorm(3, 10**30).eps", "made 1e+30"),
     ("FullyConnected(3, 2, bias=1)", "FullyConnected: expected True or False as bias, got 1"),
     ("FullyConnected(3, 2, initializer=TEXT)", "expected a Initializer as initializer"),
     ("Scale(0)", "Scale: expected features of 1 or more, got 0"),

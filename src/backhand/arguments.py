@@ -10,21 +10,27 @@ import math
 import numbers
 from typing import Any
 
+LARGEST = (1 << 31) - 1
+"""Of sizes: what torch and C count with."""
 
-def whole(owner: str, name: str, value: Any, least: float = 1) -> int:
+
+def whole(owner: str, name: str, value: Any, least: float = 1, most: float = LARGEST) -> int:
     """The value as an int.
 
     Raises:
         TypeError: it is no whole number (a truth value is none).
-        ValueError: it is less than `least`.
+        ValueError: it is less than `least` or more than `most`.
     """
     if type(value) is not int and (  # the common case is the fast one
         not isinstance(value, numbers.Integral) or isinstance(value, bool)
     ):
         raise TypeError(f"{owner}: expected a whole number as {name}, got {shown(value)}")
-    if value < least:
+    number = int(value)
+    if number < least:
         raise ValueError(f"{owner}: expected {name} of {least} or more, got {shown(value)}")
-    return int(value)
+    if number > most:
+        raise ValueError(f"{owner}: expected {name} of {most} at most, got {shown(value)}")
+    return number
 
 
 def truth(owner: str, name: str, value: Any) -> bool:

@@ -19,7 +19,7 @@ from backhand.layers.channels import (
     scale_and_shift,
 )
 from backhand.layers.normalization import (
-    expect_small,
+    small,
     standardized,
     standardized_error,
     value_of,
@@ -45,11 +45,10 @@ class BatchNorm(Layer):
     ) -> None:
         name = type(self).__name__
         self.num_features = whole(name, "num_features", num_features)
-        if momentum is not None and not 0 <= finite(name, "momentum", momentum) <= 1:
+        self.momentum = None if momentum is None else finite(name, "momentum", momentum)
+        if self.momentum is not None and not 0 <= self.momentum <= 1:
             raise ValueError(f"{name}: expected momentum in [0, 1] or None, got {momentum}")
-        expect_small(self, eps)
-        self.eps = eps
-        self.momentum = momentum
+        self.eps = small(self, eps)
         self.affine = truth(name, "affine", affine)
         self.track_running_stats = truth(name, "track_running_stats", track_running_stats)
         self.weight = Parameter(torch.ones(num_features)) if affine else None

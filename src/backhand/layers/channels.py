@@ -12,7 +12,7 @@ from backhand.arguments import truth, whole
 from backhand.layer import Layer, LayerError
 from backhand.layers.normalization import (
     affine,
-    expect_small,
+    small,
     standardized,
     standardized_error,
     value_of,
@@ -85,8 +85,7 @@ class GroupNorm(Layer):
                 "GroupNorm: expected num_channels divisible by num_groups, got "
                 f"num_groups={num_groups}, num_channels={num_channels}"
             )
-        expect_small(self, eps)
-        self.eps = eps
+        self.eps = small(self, eps)
         self.affine = truth("GroupNorm", "affine", affine)
         self.weight = Parameter(torch.ones(num_channels)) if affine else None
         self.bias = Parameter(torch.zeros(num_channels)) if affine else None

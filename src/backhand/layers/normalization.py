@@ -55,10 +55,12 @@ def value_of(parameter: Parameter | None) -> Tensor | None:
     return None if parameter is None else parameter.value
 
 
-def expect_small(layer: Layer, eps: float) -> None:
-    """Refuse an eps that is not a finite number above 0."""
-    if finite(type(layer).__name__, "eps", eps) <= 0:
+def small(layer: Layer, eps: float) -> float:
+    """The eps as a float; refused where it is not a finite number above 0."""
+    number = finite(type(layer).__name__, "eps", eps)
+    if number <= 0:
         raise ValueError(f"{type(layer).__name__}: expected an eps above 0, got {eps}")
+    return number
 
 
 class _Trailing(Layer):
@@ -120,8 +122,7 @@ class LayerNorm(_Trailing):
         bias: bool = True,
     ) -> None:
         super().__init__(normalized_shape)
-        expect_small(self, eps)
-        self.eps = eps
+        self.eps = small(self, eps)
         self.elementwise_affine = truth(
             type(self).__name__, "elementwise_affine", elementwise_affine
         )
@@ -180,7 +181,7 @@ class RMSNorm(_Trailing):
     ) -> None:
         super().__init__(normalized_shape)
         if eps is not None:
-            expect_small(self, eps)
+            eps = small(self, eps)
         self.eps = eps
         self.elementwise_affine = truth(
             type(self).__name__, "elementwise_affine", elementwise_affine

@@ -77,7 +77,7 @@ class SinusoidalPositions(Layer):
     def __init__(self, features: int, base: float = 10_000.0) -> None:
         expect_even("SinusoidalPositions", features, base)
         self.features = features
-        self.base = base
+        self.base = float(base)
 
     def forward(
         self, input: Float[Tensor, "*batch time features"], training: bool
@@ -116,7 +116,7 @@ class RotaryEmbedding(Layer):
     def __init__(self, features: int, base: float = 10_000.0, interleaved: bool = True) -> None:
         expect_even("RotaryEmbedding", features, base)
         self.features = features
-        self.base = base
+        self.base = float(base)
         self.interleaved = truth("RotaryEmbedding", "interleaved", interleaved)
 
     def forward(

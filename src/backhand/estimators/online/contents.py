@@ -59,10 +59,7 @@ def checked_seed(seed: Any) -> int:
     Raises:
         TypeError, ValueError: it is none.
     """
-    found = whole("the estimator", "seed", seed, least=-(2**62))
-    if found >= 2**62:
-        raise ValueError(f"the estimator: expected a seed below 2⁶², got {shown(seed)}")
-    return found
+    return whole("the estimator", "seed", seed, least=-(2**62), most=2**62)
 
 
 def plain(name: Hashable, among: str) -> Any:

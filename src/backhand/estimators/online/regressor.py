@@ -137,7 +137,7 @@ class Running:
     """
 
     def __init__(self, count: int = 0, mean: float = 0.0, squares: float = 0.0) -> None:
-        self.count = whole("Running", "count", count, least=0)
+        self.count = whole("Running", "count", count, least=0, most=math.inf)
         self.mean = real("Running", "mean", mean)
         self.squares = real("Running", "squares", squares)
         if self.squares < 0:

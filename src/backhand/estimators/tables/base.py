@@ -229,7 +229,7 @@ class TableBase(BaseEstimator):  # type: ignore[misc]
         self._check_arguments()
         self._loss()
         if self.random_state is not None:
-            whole(type(self).__name__, "random_state", self.random_state, least=0)
+            whole(type(self).__name__, "random_state", self.random_state, 0, 2**32 - 1)
         if self.on_epoch is not None:
             raise Malformed(f"on_epoch: expected null, got {shown(self.on_epoch)}")
 
