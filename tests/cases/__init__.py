@@ -36,7 +36,13 @@ LOSSES: list[LossCase] = [*losses.CASES]
 RULES: list[RuleCase] = [*rules.CASES]
 
 every_layer = pytest.mark.parametrize("case", LAYERS, ids=str)
-every_native_layer = pytest.mark.parametrize("case", [x for x in LAYERS if x.native], ids=str)
+native_layers = [
+    pytest.param(x, marks=[pytest.mark.soak] * x.long, id=str(x)) for x in LAYERS if x.native
+]
+every_native_layer = pytest.mark.parametrize("case", native_layers)
+every_repeatable_native_layer = pytest.mark.parametrize(
+    "case", [x for x in native_layers if not x.values[0].draws]
+)
 every_loss = pytest.mark.parametrize("case", LOSSES, ids=str)
 every_kind_of_loss = pytest.mark.parametrize(
     "case", [x for x in LOSSES if x.kind and x.towers == 1], ids=str
@@ -63,6 +69,7 @@ __all__ = [
     "every_loss",
     "every_loss_of_towers",
     "every_native_layer",
+    "every_repeatable_native_layer",
     "every_rule",
     "every_weighted_loss",
 ]

@@ -42,6 +42,7 @@ class Case:
         draws: whether it draws in training, so that only Replay repeats the plain step's numbers.
         of_width: makes it for inputs (…, width); drawn networks have it inside.
         native: whether the native engine knows all its calls; else Replay runs it.
+        long: whether its C takes many seconds to compile; then that is left to `make soak`.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Case:
     smallest: int = 0
     draws: bool = False
     native: bool = True
+    long: bool = False
     of_width: Callable[[int], Layer] | None = None
 
     def __str__(self) -> str:

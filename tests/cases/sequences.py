@@ -43,12 +43,13 @@ def attention(
     )
 
 
-def multi_head(settings: dict, *inputs) -> Case:
+def multi_head(settings: dict, *inputs, native: bool = True) -> Case:
     return Case(
         f"MultiHeadAttention, {settings}",
         lambda: bh.MultiHeadAttention(4, 2, **settings),
         inputs[0] if len(inputs) == 1 else several(*inputs),
-        native=False,
+        native=native,
+        long=True,
     )
 
 
@@ -68,12 +69,12 @@ def cell(kind) -> Case:
             f"{kind.__name__}, time {time}, bias={bias}, reverse={reverse}, ends={ends}",
             lambda: kind(2, 3, bias, reverse),
             several(floats(time, 2), *[floats(3)] * states, *[lengths(time)] * ends),
-            native=False,
+            long=True,
         )
 
     drawn = st.builds(variant, st.integers(1, 4), st.booleans(), st.booleans(), st.booleans())
     usual = several(floats(3, 2), *[floats(3)] * states)
-    return Case(kind.__name__, lambda: kind(2, 3), usual, variants=drawn, native=False)
+    return Case(kind.__name__, lambda: kind(2, 3), usual, variants=drawn, long=True)
 
 
 class Unpacked(nn.Module):
@@ -130,7 +131,7 @@ def recurrent(name: str) -> Case:
             inputs[0] if len(inputs) == 1 else several(*inputs),
             twin=recurrent_twin,
             twin_names=NAMES,
-            native=False,
+            long=True,
             smallest=1,
         )
 
@@ -142,7 +143,7 @@ def recurrent(name: str) -> Case:
         variants=st.builds(variant, *options),
         twin=recurrent_twin,
         twin_names=NAMES,
-        native=False,
+        long=True,
         smallest=1,
     )
 
@@ -159,19 +160,19 @@ CASES = [
     ),
     Case("Transpose", lambda: bh.Transpose(1, 2), floats(2, 3)),
     Case(
-        "Embedding", lambda: bh.Embedding(7, 3), integers(7, 4), derivative=False, native=False,
+        "Embedding", lambda: bh.Embedding(7, 3), integers(7, 4), derivative=False,
         twin=lambda layer: nn.Embedding(7, 3),
     ),
     Case(
         "Embedding with padding", lambda: bh.Embedding(5, 2, padding_idx=1), integers(5, 4),
-        derivative=False, native=False,
+        derivative=False,
     ),
-    Case("PositionalEmbedding", lambda: bh.PositionalEmbedding(6, 3), floats(4, 3), native=False),
-    Case("SinusoidalPositions", lambda: bh.SinusoidalPositions(4), floats(5, 4), native=False),
-    Case("RotaryEmbedding", lambda: bh.RotaryEmbedding(4), floats(2, 5, 4), native=False),
+    Case("PositionalEmbedding", lambda: bh.PositionalEmbedding(6, 3), floats(4, 3)),
+    Case("SinusoidalPositions", lambda: bh.SinusoidalPositions(4), floats(5, 4)),
+    Case("RotaryEmbedding", lambda: bh.RotaryEmbedding(4), floats(2, 5, 4)),
     Case(
         "RotaryEmbedding by halves", lambda: bh.RotaryEmbedding(4, interleaved=False),
-        floats(2, 5, 4), native=False,
+        floats(2, 5, 4),
     ),
     Case(
         "Attention",
@@ -181,14 +182,15 @@ CASES = [
             attention, st.integers(1, 2), st.integers(1, 2), st.integers(1, 4), st.integers(1, 4),
             st.booleans(), st.integers(1, 5), st.booleans(),
         ),
-        native=False,
     ),
     multi_head({}, floats(3, 4)),
-    multi_head({"causal": True, "block_size": 2}, floats(3, 4), mask(3)),
+    multi_head({"causal": True, "block_size": 2}, floats(3, 4), mask(3), native=False),
     multi_head(
         {"num_kv_heads": 1, "kdim": 3, "vdim": 3, "bias": False}, floats(3, 4), floats(2, 3)
     ),
-    multi_head({"kdim": 2, "vdim": 3}, floats(3, 4), floats(5, 2), floats(5, 3), mask(5)),
+    multi_head(
+        {"kdim": 2, "vdim": 3}, floats(3, 4), floats(5, 2), floats(5, 3), mask(5), native=False
+    ),
     multi_head({"rotary": bh.RotaryEmbedding(2)}, floats(3, 4)),
     Case("SplitHeads", lambda: bh.networks.heads.SplitHeads(2), floats(3, 4)),
     Case("JoinHeads", bh.networks.heads.JoinHeads, floats(2, 3, 2)),
@@ -196,7 +198,7 @@ CASES = [
     *map(cell, CELLS),
     *map(recurrent, ("RNN", "LSTM", "GRU")),
     Case(
-        "GRU, truncated", lambda: bh.GRU(2, 3, truncation=10), floats(4, 2), native=False,
+        "GRU, truncated", lambda: bh.GRU(2, 3, truncation=10), floats(4, 2), long=True,
         smallest=1,
     ),
 ]  # fmt: skip

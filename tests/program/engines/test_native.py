@@ -19,6 +19,7 @@ from cases import (
     RULES,
     every_kind_of_loss,
     every_loss_of_towers,
+    every_repeatable_native_layer,
     every_weighted_loss,
 )
 from cases.case import Towers, randn_like
@@ -62,7 +63,7 @@ def test_a_row_says_so_where_the_engine_does_not_know_a_layer(case) -> None:
         Native().bind(step.latest.plan, {}, "training_step")
 
 
-@pytest.mark.parametrize("case", [x for x in LAYERS if x.native and not x.draws], ids=str)
+@every_repeatable_native_layer
 def test_every_layer(case) -> None:
     network, inputs = case.in_network(), case.given(ROWS)
     targets = randn_like(network.predict(inputs))
