@@ -231,9 +231,9 @@ def _is_side_by_side(views: Sequence[View], starts: list[int], spans: Spans) -> 
         return False
     if [view.offset - first.offset for view in views] != starts:
         return False
-    whole = first.span[0], last.span[1]
+    run = first.span[0], last.span[1]
     gaps = [(one.span[1], other.span[0]) for one, other in pairwise(views)]
-    others = [span for span in spans[first.storage] if _meet(span, whole)]
+    others = [span for span in spans[first.storage] if _meet(span, run)]
     return not any(_meet(span, gap) for span in others for gap in gaps)
 
 
@@ -258,14 +258,14 @@ def _may_move(plan: Plan, views: Sequence[View], starts: list[int], moved: set[i
     """Whether views are temporaries that may be placed side by side, each at an aligned place."""
     numbers = {view.storage for view in views}
     given = {view.storage for view in plan.results.values()}
-    whole = all(
+    full = all(
         plan.storages[view.storage].kind == TEMPORARY
         and view.offset == 0
         and view.nbytes == plan.storages[view.storage].size
         for view in views
     )
     aligned = all(at * views[0].dtype.itemsize % ALIGNMENT == 0 for at in starts)
-    return whole and aligned and len(numbers) == len(views) and not numbers & (given | moved)
+    return full and aligned and len(numbers) == len(views) and not numbers & (given | moved)
 
 
 # What is done about it.

@@ -126,9 +126,7 @@ class MLPClassifier(ClassifierMixin, MLPBase):  # type: ignore[misc]
         network: Any = None,
         on_epoch: Any = None,
     ) -> None:
-        given = dict(locals())
-        del given["self"]
-        self.__dict__.update(given)
+        self._keep_arguments(locals())
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train on rows X (rows, features) and labels y (rows,), or indicators (rows, labels)."""

@@ -40,6 +40,12 @@ class MLPFitted(BaseEstimator):  # type: ignore[misc]
     _trainer: Trainer | None = None
     _rates: PerceptronRates | None = None
 
+    def _keep_arguments(self, given: dict[str, Any]) -> None:
+        """Keep the constructor's arguments, its locals(), as attributes, as scikit-learn asks."""
+        for name, value in given.items():
+            if name != "self":
+                setattr(self, name, value)
+
     def _raw(self, X: Any) -> np.ndarray:
         """The network's outputs (rows, outputs) before the output activation."""
         predictor = self._predictor
