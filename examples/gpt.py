@@ -107,9 +107,8 @@ def main() -> float:
     tokens = torch.tensor([number[character] for character in text])
     train, held_out = tokens[: len(tokens) * 9 // 10], tokens[len(tokens) * 9 // 10 :]
     if len(held_out) <= options.length:
-        parser.error(
-            f"{options.text} has {len(text)} characters; more than {10 * options.length}, please"
-        )
+        needed = 10 * options.length
+        parser.error(f"{options.text} has {len(text)} characters; expected more than {needed}")
     network = gpt(len(alphabet), options.length, options.width, options.heads, options.depth)
     network.learn_with(bh.AdamW()).gate_with(bh.Gate(max_norm=1.0))
     loss, schedule = bh.CrossEntropyLoss(), one_cycle(options.rate, peak=0.1)

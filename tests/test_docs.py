@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import runpy
 import shlex
 from pathlib import Path
 
@@ -44,3 +45,8 @@ def test_links_and_pictures_are_there() -> None:
         for target in re.findall(r"\]\(([^)#]+)\)", prose):
             if not target.startswith("http"):
                 assert (page.parent / target).exists(), f"{page.name}: {target}"
+
+
+def test_the_listing_is_what_its_script_writes() -> None:
+    made = runpy.run_path(str(ROOT / "docs" / "listing.py"))["page"]()
+    assert (ROOT / "docs" / "layers.md").read_text() == made, "python docs/listing.py"
