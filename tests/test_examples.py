@@ -64,8 +64,11 @@ def test_a_forecast_is_better_than_the_seasonal_naive_one(cell, tmp_path, monkey
 def test_a_gpt_learns_a_text_and_writes_on(tmp_path, monkeypatch, capsys) -> None:
     picture, text = tmp_path / "losses.png", tmp_path / "text"
     text.write_text("the cat sat on the mat. a dog dug in the bog. " * 60)
-    small = ["--width", 32, "--depth", 2, "--heads", 2, "--length", 16, "--steps", 250, "--rate", 0.01]
-    loss = run(monkeypatch, "gpt.py", text, *small, "--prompt", "the cat", "--picture", picture)
+    small = ["--width", 32, "--depth", 2, "--heads", 2, "--length", 16]
+    long = ["--steps", 250, "--rate", 0.01]
+    loss = run(
+        monkeypatch, "gpt.py", text, *small, *long, "--prompt", "the cat", "--picture", picture
+    )
     assert loss < 0.7  # nats a character; guessing by frequency: about 2.5
     written = capsys.readouterr().out
     assert "the mat. a dog" in written.split("ms each")[1]

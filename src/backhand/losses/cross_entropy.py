@@ -83,12 +83,12 @@ class _OfClasses(Loss):
         raise NotImplementedError
 
     def _scaled(self, error: Tensor, shares: Tensor | None) -> Tensor:
-        """The derivative of the sum, made that of the loss."""
+        """The derivative of the sum, made that of the loss, in place: errors are large."""
         if self.reduction == "sum":
             return error
         if shares is None:
-            return error * (1 / math.prod(error.shape[:-1]))
-        return error / self._whole(shares)
+            return error.mul_(1 / math.prod(error.shape[:-1]))
+        return error.div_(self._whole(shares))
 
     def check_values(self, target: Shaped[Tensor, "..."], outputs: int) -> None:
         expect_known_classes(self, target, outputs, self.ignore_index)
@@ -173,7 +173,7 @@ class CrossEntropyLoss(_OfClasses):
             if self.label_smoothing:
                 drawn = self._even(prediction, target) * even
                 error = error + softmax * drawn.sum(-1, keepdim=True) - drawn
-        return self._scaled(error.scatter_add(-1, index, -own), shares)
+        return self._scaled(error.scatter_add_(-1, index, -own), shares)
 
     def _even(self, prediction: Tensor, target: Tensor) -> Tensor:
         """What smoothing draws each class with, in each row that is not ignored."""
