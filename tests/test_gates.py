@@ -110,6 +110,34 @@ def test_what_is_frozen_between_micro_batches_stays_and_is_no_part_of_the_norm(
     assert close(first.weight.value, before["0.weight"] - 0.1 * expected["0.weight"])
 
 
+@pytest.mark.parametrize("engine", [None, bh.Replay()], ids=repr)
+def test_what_has_left_an_accumulation_is_none_of_its_updates(engine) -> None:
+    network = NETWORKS["plain"]().gate_with(bh.Accumulation(every=2))
+    loss, input, target = bh.MSELoss(), torch.randn(4, 3), torch.randn(4, 2)
+    recorded = bh.TrainingStep(network, loss, engine) if engine is not None else None
+
+    def step(rate: float, plainly: bool = False) -> None:
+        if recorded is not None and not plainly:
+            recorded(input, target, rate)
+        else:
+            network.backward(loss.backward(network(input), target), rate)
+
+    step(0.1)
+    first = network.layers[0].gate_with(None)
+    once = copy.deepcopy(first)
+    gradients = bh.gradients(network, loss, input, target)
+    step(0.1)  # learns at once, and not by the micro-batch before
+    assert close(first.weight.value, once.weight.value - 0.1 * gradients["0.weight"], 1e-6)
+    first.learn_with(bh.SGD(weight_decay=0.5)).gate_with(network.layers[2].weight.gate)
+    step(0.1, plainly=True)
+    step(0.1)
+    network.layers[0] = bh.FullyConnected(3, 5).gate_with(first.weight.gate)
+    before = first.weight.value.clone()
+    step(0.1)
+    step(0.1)
+    assert torch.equal(first.weight.value, before)
+
+
 def test_clipping_forms_no_gradient_where_factors_are_smaller() -> None:
     from test_rules import ShapesMade
 

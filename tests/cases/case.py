@@ -208,7 +208,7 @@ def randn_like(value: Any) -> Any:
 
 
 def everything(layer: Layer) -> dict[str, Any]:
-    """What a layer has learnt or counted: weights, rules' states, step numbers, other tensors."""
+    """What a layer has learnt or counted: weights, rules' states, step numbers, gates' sums."""
     found: dict[str, Any] = {}
     for path, each in layer.layers_by_path():
         for name, held in vars(each).items():
@@ -221,6 +221,9 @@ def everything(layer: Layer) -> dict[str, Any]:
                 found[at] = held.value
                 found |= {f"{at} {k}": state for k, state in getattr(held, "state", {}).items()}
                 found |= {f"{at} updates": torch.tensor(getattr(held, "updates", 0))}
+                gate = getattr(held, "gate", None)
+                if gate is not None:
+                    found |= {f"{at} gate {k}": sums for k, sums in gate.tensors(held).items()}
     return found
 
 

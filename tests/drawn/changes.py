@@ -295,6 +295,8 @@ def layer_removed(learner, random, drawer):
 
 
 def layer_replaced(learner, random, drawer):
+    if any(gate.phase for _, gate in _gates(learner)):
+        return None  # what is summed up already for a layer taken out is still the gate's
     found = [
         (path, sequence, i)
         for path, sequence in _sequences(learner)

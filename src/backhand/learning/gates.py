@@ -95,7 +95,8 @@ class Accumulation(Gate):
 
     Over equal micro-batches that is the gradient of the whole batch. The gradients' sums take
     as much memory as the weights. A backward that fails drops the micro-batches summed so far;
-    what is frozen when an update is due does not move, and its sum is forgotten.
+    what is frozen, or behind another gate, when an update is due does not move, and its sum is
+    forgotten.
 
     Args:
         every: how many outermost backwards make one update.
@@ -136,13 +137,16 @@ class Accumulation(Gate):
 
     def advance(self) -> None:
         self.count = (self.count + 1) % self.every
+        if self.count == 0:  # a recorded step has made the update
+            self._rates.clear()
 
     def settle(self) -> None:
-        self.advance()
-        if self.phase == 0:
-            means = {p: Whole(self._sums[p] / self.every) for p in self._rates}
-            self.release(dict(means))
-            self.drop()
+        if (self.count + 1) % self.every:
+            self.advance()
+            return
+        due = [parameter for parameter in self._rates if parameter.gate is self]
+        self.release({p: Whole(self._sums[p] / self.every) for p in due})
+        self.drop()
 
     def drop(self) -> None:
         super().drop()
