@@ -18,7 +18,7 @@ from backhand.checks.conduct import (
     expect_lawful_forward,
     expect_lawful_learning,
     expect_same_when_recorded,
-    read_backward,
+    read_gradients,
     same,
     seeded,
 )
@@ -208,7 +208,7 @@ class _Check:
         if self.network is None:
             return self._by_inputs(self._error_of_loss())
         network = self.network
-        self.read = read_backward(network, self._given(), self._error, self.seed)
+        self.read = read_gradients(network, self._given(), self._error, self.seed)
         found = self._by_inputs(self.read.input_error)
         layers = {path: repr(layer) for path, layer in network.layers_by_path()}
         for path, parameter in network.parameters().items():

@@ -81,7 +81,7 @@ class Read:
     returned: list[tuple[str, Any]]
 
 
-def read_backward(network: Layer, input: Value, error_of: ErrorOf, seed: int) -> Read:
+def read_gradients(network: Layer, input: Value, error_of: ErrorOf, seed: int) -> Read:
     """Read a backward, and refuse one that changes something or writes to what it is given."""
     twin = _ready(network)
     returned = _followed(twin, "propagate")
