@@ -218,9 +218,25 @@ class Layer:
 
     # What holds for all parameters and buffers inside at once.
 
-    def learn_with(self: SameLayer, rule: UpdateRule) -> SameLayer:
-        """Set the update rule of every parameter inside, with fresh state."""
-        parameters = list(self.parameters().values())
+    def learn_with(
+        self: SameLayer, rule: UpdateRule, where: Callable[[Parameter], bool] | None = None
+    ) -> SameLayer:
+        """Set the update rule of the parameters inside, with fresh state.
+
+        Args:
+            rule: what updates them.
+            where: chooses among them, each given by itself; default all. What is not chosen keeps
+                the rule it has: `network.learn_with(AdamW(weight_decay=0.0))`, then
+                `network.learn_with(AdamW(), where=lambda weight: weight.value.dim() > 1)`, decays
+                no bias and no norm.
+
+        Raises:
+            ValueError: there are parameters, and `where` chooses none.
+        """
+        found = self.parameters().values()
+        parameters = [each for each in found if where is None or where(each)]
+        if found and not parameters:
+            raise ValueError(f"learn_with: where chose none of {len(found)} parameters")
         for parameter in parameters:
             parameter.learn_with(rule)
         lay_side_by_side(parameters)

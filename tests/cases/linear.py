@@ -3,7 +3,7 @@
 from torch import nn
 
 import backhand as bh
-from cases.case import over_features
+from cases.case import Case, floats, integers, over_features, several
 
 
 def linear(layer: bh.FullyConnected) -> nn.Module:
@@ -19,4 +19,17 @@ CASES = [
     ),
     over_features("Scale", bh.Scale),
     over_features("NeuralTangentLinear", lambda width: bh.NeuralTangentLinear(width, 4)),
+    *(
+        Case(
+            f"LinearCrossEntropy, {options}",
+            lambda options=options: bh.LinearCrossEntropy(3, 5, **options),
+            several(floats(*between, 3), integers(5, *between)),
+        )
+        for options, between in [
+            ({}, ()),
+            ({"chunk": 2}, ()),
+            ({"bias": False, "label_smoothing": 0.1, "chunk": 3}, (2,)),
+            ({"ignore_index": 1, "label_smoothing": 0.1, "chunk": 2}, (2,)),
+        ]
+    ),
 ]

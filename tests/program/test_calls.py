@@ -139,6 +139,8 @@ SPELLINGS = {
     "onto a part": onto_a_part,
     "a part in place": a_part_in_place,
     "by name": by_name,
+    "where, a method": lambda input: input.where(input > 0, input * 2),
+    "where, a method by name": lambda input: input.where(condition=input > 0, other=input * 2),
 }
 
 

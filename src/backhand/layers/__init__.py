@@ -33,6 +33,7 @@ from backhand.layers.initializers import (
     Zeros,
 )
 from backhand.layers.linear import FullyConnected
+from backhand.layers.linear_cross_entropy import LinearCrossEntropy
 from backhand.layers.normalization import LayerNorm, RMSNorm
 from backhand.layers.pooling import MaxPool1d, MaxPool2d
 from backhand.layers.positions import PositionalEmbedding, RotaryEmbedding, SinusoidalPositions
@@ -78,6 +79,7 @@ __all__ = [
     "LeCunNormal",
     "LeCunUniform",
     "LeakyReLU",
+    "LinearCrossEntropy",
     "LogSoftmax",
     "LongShortTermMemory",
     "MaxPool1d",

@@ -50,18 +50,18 @@ class Parameter:
         """Whether one step uses it in several places: then one update, by the sum."""
         self.frozen = False
         self._progress: list[float] = [0]
-        self._turned: list[Any] = [None, 0, None]
+        self._turned: list[Any] = [None, None, None]
 
     @property
     def transposed(self) -> Tensor:
-        """The value's transpose: a view, made once for as long as the value stays where it is."""
+        """The value's transpose: a view, made once for as long as the value stays as it lies."""
         own = self.value
         if has_torch_function_unary(own):  # watched, as by a recording, which no address is told
             return own.t()
-        value, address, turned = self._turned
-        if value is not own or address != own.data_ptr():
+        value, place, turned = self._turned
+        if value is not own or place != (own.data_ptr(), own.stride()):
             turned = own.t()
-            self._turned[:] = own, own.data_ptr(), turned
+            self._turned[:] = own, (own.data_ptr(), own.stride()), turned
         view: Tensor = turned
         return view
 
@@ -151,7 +151,7 @@ class Parameter:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._turned = [None, 0, None]
+        self._turned = [None, None, None]
 
     def __repr__(self) -> str:
         return f"Parameter{tuple(self.value.shape)}"

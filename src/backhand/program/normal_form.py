@@ -13,6 +13,7 @@ from backhand.program.primitives import (
     FILLED,
     FILLED_WITH_ARGUMENT,
     FILLS,
+    OF_METHODS,
     OPERANDS,
     RECIPROCALS,
     REFLECTED,
@@ -41,7 +42,7 @@ def normal_form(call: Call, sizes: dict[int, int]) -> list[Operation]:
     if (not call.writes and not call.makes) or call.name in EMPTY:
         return []
     name = SPELLINGS.get(call.name, call.name)
-    operands, keywords = _by_position(name, call.arguments, call.keywords)
+    operands, keywords = _by_position(call, name)
     if name in REFLECTED:
         name, operands = REFLECTED[name], (operands[1], operands[0], *operands[2:])
     targets = _written(call, name, operands) or call.outputs
@@ -63,16 +64,19 @@ def _as(recorded: Operation, known: _Primitive) -> Operation:
     )  # fmt: skip
 
 
-def _by_position(
-    name: str, operands: tuple[Any, ...], keywords: dict[str, Any]
-) -> tuple[tuple[Any, ...], dict[str, Any]]:
+def _by_position(call: Call, name: str) -> tuple[tuple[Any, ...], dict[str, Any]]:
     """The call's arguments with those operands by position that were passed by name."""
     names = OPERANDS.get(name.removesuffix("_"), OPERANDS.get(name, ("input", "other")))
-    keywords = dict(keywords)
-    for each in names[len(operands) :]:
+    is_method = hasattr(call.function, "__objclass__")
+    given = OF_METHODS.get(name, names) if is_method else names
+    operands, keywords = call.arguments, dict(call.keywords)
+    for each in given[len(operands) :]:
         if each not in keywords:
             break
         operands = (*operands, keywords.pop(each))
+    if given != names and len(operands) == len(names):
+        by_name = dict(zip(given, operands, strict=True))
+        operands = tuple(by_name[each] for each in names)
     return operands, keywords
 
 

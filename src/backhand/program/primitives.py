@@ -113,6 +113,9 @@ OPERANDS = {
 }
 """What the operands are called where they are passed by name: "input", "other" for all others."""
 
+OF_METHODS = {"where": ("input", "condition", "other")}
+"""What the operands of a method are called, in its order, where torch's function has another."""
+
 REFLECTED = {"__rsub__": "sub", "__rpow__": "pow", "rsub": "sub"}
 """Spellings with their operands the other way round."""
 
