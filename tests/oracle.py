@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from backhand import Layer
-from backhand.learning.settling import reading
+from backhand.learning.settling import gradients_read
 from cases.case import flat, mapped
 
 
@@ -67,9 +67,8 @@ def by_hand(layer: Layer, input: Any, error: Any, seed: int = 0):
     """The same by the layer's own backward, learning nothing."""
     torch.manual_seed(seed)
     _, memory = layer.forward(input, True)
-    with reading() as read:
-        input_error = layer.propagate(error, memory, 0.0)
-    return input_error, {path: read.gradients[each] for path, each in layer.parameters().items()}
+    input_error, found = gradients_read(layer.propagate, error, memory, 0.0)
+    return input_error, {path: found[each] for path, each in layer.parameters().items()}
 
 
 def finite_differences(function: Callable[[], Tensor], values: Tensor, step: float = 1e-6):

@@ -18,7 +18,7 @@ from torch import Tensor
 from backhand.learning.buffer import Buffer
 from backhand.learning.gates import Gate
 from backhand.learning.parameter import Parameter, lay_side_by_side
-from backhand.learning.settling import settling
+from backhand.learning.settling import settled_after
 from backhand.values import (
     Shape,
     Value,
@@ -127,9 +127,10 @@ class Layer:
                 f"got {dtype_of(error)}"
             )
         self._awaiting_backward = None
-        with settling():
-            input_error = self.propagate(aligned_all(error), memory, learning_rate)
-        return ordinary(input_error)
+        return ordinary(settled_after(self._propagate, error, memory, learning_rate))
+
+    def _propagate(self, error: Value, memory: Any, learning_rate: float) -> Any:
+        return self.propagate(aligned_all(error), memory, learning_rate)
 
     def predict(self, input: Value) -> Any:
         """Return the output as in use after training (no dropout, say); keep nothing."""

@@ -248,16 +248,19 @@ def other(value):
     return copy.copy(value) if type(value).__eq__ is object.__eq__ else object()
 
 
-def everything() -> dict[str, tuple[bh.Layer, bh.Loss]]:
-    cases = {f"layer {case}": (case.layer(), bh.MSELoss()) for case in LAYERS}
-    rules = {str(case): case.rule() for case in RULES} | {"Penalized": Penalized(bh.Adam())}
-    for name, rule in rules.items():
-        cases[f"rule {name}"] = bh.FullyConnected(3, 2).learn_with(rule), bh.MSELoss()
-    for name, gate in {"Gate": bh.Gate(1.0), "Accumulation": bh.Accumulation(2)}.items():
-        cases[name] = bh.FullyConnected(3, 2).gate_with(gate), bh.MSELoss()
-    for case in LOSSES:
-        cases[f"loss {case}"] = bh.FullyConnected(3, 2), case.loss()
-    return cases
+def learner(rule: bh.UpdateRule | None = None, gate: bh.Gate | None = None) -> bh.Layer:
+    made = bh.FullyConnected(3, 2)
+    return (made if rule is None else made.learn_with(rule)).gate_with(gate)
+
+
+EVERYTHING = {
+    **{f"layer {case}": lambda case=case: (case.layer(), bh.MSELoss()) for case in LAYERS},
+    **{f"rule {case}": lambda case=case: (learner(case.rule()), bh.MSELoss()) for case in RULES},
+    **{f"loss {case}": lambda case=case: (learner(), case.loss()) for case in LOSSES},
+    "rule Penalized": lambda: (learner(Penalized(bh.Adam())), bh.MSELoss()),
+    "gate Gate": lambda: (learner(gate=bh.Gate(1.0)), bh.MSELoss()),
+    "gate Accumulation": lambda: (learner(gate=bh.Accumulation(2)), bh.MSELoss()),
+}
 
 
 def objects_of(network: bh.Layer, loss: bh.Loss) -> list[object]:
@@ -271,9 +274,9 @@ def objects_of(network: bh.Layer, loss: bh.Loss) -> list[object]:
     return found
 
 
-@pytest.mark.parametrize("name", everything())
+@pytest.mark.parametrize("name", EVERYTHING)
 def test_every_attribute_counts(name) -> None:
-    network, loss = everything()[name]
+    network, loss = EVERYTHING[name]()
     checked = 0
     for owner in objects_of(network, loss):
         passing = {each for kind in type(owner).__mro__ for each in vars(kind).get("passing", ())}

@@ -17,7 +17,7 @@ from torch import Tensor
 from backhand.checks.mismatch import GradientMismatch
 from backhand.layer import Layer
 from backhand.learning.rules import SGD
-from backhand.learning.settling import reading
+from backhand.learning.settling import gradients_read
 from backhand.losses import Loss
 from backhand.values import Value
 
@@ -88,11 +88,10 @@ def read_gradients(network: Layer, input: Value, error_of: ErrorOf, seed: int) -
     before = _remembered(twin)
     prediction, memory = seeded(seed, twin.forward, input, True)
     error = error_of(prediction)
-    with reading() as kept:
-        input_error = twin.propagate(error, memory, 1.0)
+    input_error, kept = gradients_read(twin.propagate, error, memory, 1.0)
     _expect_unchanged("propagate, where gradients are only read,", before, _remembered(twin))
     gradients = {
-        path: kept.gradients.get(each, torch.zeros_like(each.value))
+        path: kept.get(each, torch.zeros_like(each.value))
         for path, each in twin.parameters().items()
     }
     return Read(input_error, gradients, returned)

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from backhand.layer import Layer
-from backhand.learning.settling import reading
+from backhand.learning.settling import gradients_read
 from backhand.losses import Loss
 from backhand.values import Value, settled
 
@@ -30,9 +30,7 @@ def gradients(network: Layer, loss: Loss, input: Value, target: Value) -> dict[s
     try:
         prediction, memory = network.forward(settled(input), True)
         error = settled(loss.backward(prediction, target))
-        with reading() as read:
-            network.propagate(error, memory, 0.0)
+        _, found = gradients_read(network.propagate, error, memory, 0.0)
     finally:
         torch.random.set_rng_state(generator)
-    found = read.gradients
     return {path: found[each] for path, each in network.parameters().items() if each in found}

@@ -9,7 +9,8 @@ from jaxtyping import Shaped
 from torch import Tensor
 
 from backhand.learning.settling import reads_only
-from backhand.learning.storage import all_on_their_own
+from backhand.learning.storage import all_on_their_own, lasting
+from backhand.learning.whole import InferenceMode
 
 
 class Buffer:
@@ -26,7 +27,7 @@ class Buffer:
     """
 
     def __init__(self, value: Shaped[Tensor, "..."], keeps_dtype: bool = False) -> None:
-        self.value = value.detach()
+        self.value = lasting(value)
         self.keeps_dtype = keeps_dtype
         self.frozen = False
 
@@ -69,7 +70,8 @@ class Buffer:
             self.keeps_dtype or not self.value.is_floating_point()
         ):
             return
-        self.value = self.value.to(target)
+        with InferenceMode(False):
+            self.value = self.value.to(target)
 
     def _expect(self, new: Tensor) -> None:
         if new.shape != self.value.shape:

@@ -140,11 +140,16 @@ class Accumulation(Gate):
         if self.count == 0:  # a recorded step has made the update
             self._rates.clear()
 
+    def _still_before(self, parameter: Parameter) -> bool:
+        """Whether it is this gate, or the one it stands in for in a recording."""
+        gate = parameter.gate
+        return gate is not None and gate.tensors(parameter).get("sum") is self._sums[parameter]
+
     def settle(self) -> None:
         if (self.count + 1) % self.every:
             self.advance()
             return
-        due = [parameter for parameter in self._rates if parameter.gate is self]
+        due = [parameter for parameter in self._rates if self._still_before(parameter)]
         self.release({p: Whole(self._sums[p] / self.every) for p in due})
         self.drop()
 

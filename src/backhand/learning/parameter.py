@@ -13,8 +13,10 @@ from torch.overrides import has_torch_function_unary
 from backhand.learning.contributions import Contribution, Factors, Rows, Summed, Whole
 from backhand.learning.gates import Gate
 from backhand.learning.rules import SGD
-from backhand.learning.settling import hold, learns_at_once
-from backhand.learning.storage import all_on_their_own
+from backhand.learning.settling import count_update, hold, learns_at_once, rehearsed_updates
+from backhand.learning.storage import all_on_their_own, lasting
+from backhand.learning.tally import Tally
+from backhand.learning.whole import InferenceMode
 
 if TYPE_CHECKING:
     from backhand.learning.rules import UpdateRule
@@ -33,8 +35,11 @@ class Parameter:
         TypeError: the value is not floating-point.
     """
 
-    passing = frozenset({"_progress", "_turned"})
+    passing = frozenset({"counted", "tally", "_turned"})
     """Attributes that go from step to step, which a recording does not depend on."""
+
+    of_training = frozenset({"rule", "state", "gate", "shared", "frozen"})
+    """Attributes that a recorded prediction does not depend on either."""
 
     steady = frozenset({"state"})
     """Attributes whose tensors keep their shapes: a recording looks at where they lie only."""
@@ -42,15 +47,18 @@ class Parameter:
     def __init__(self, value: Tensor) -> None:
         if not value.is_floating_point():
             raise TypeError(f"Parameter: expected a floating-point tensor, got {value.dtype}")
-        self.value = value.detach()
+        self.value = lasting(value)
         self.rule: UpdateRule = _DESCENT
         self.state: dict[str, Tensor] = self.rule.state(self.value)
         self.gate: Gate | None = None
         self.shared = False
         """Whether one step uses it in several places: then one update, by the sum."""
         self.frozen = False
-        self._progress: list[float] = [0]
-        self._turned: list[Any] = [None, None, None]
+        self.counted: float = 0
+        """The updates that were counted one by one."""
+        self.tally = Tally()
+        """Of the updates by recorded steps, which are counted for many parameters in one."""
+        self._turned: list[Any] = [None, 0, (), None]
 
     @property
     def transposed(self) -> Tensor:
@@ -58,26 +66,31 @@ class Parameter:
         own = self.value
         if has_torch_function_unary(own):  # watched, as by a recording, which no address is told
             return own.t()
-        value, place, turned = self._turned
-        if value is not own or place != (own.data_ptr(), own.stride()):
+        value, address, stride, turned = self._turned
+        if value is not own or address != own.data_ptr() or stride != own.stride():
             turned = own.t()
-            self._turned[:] = own, (own.data_ptr(), own.stride()), turned
+            self._turned[:] = own, own.data_ptr(), own.stride(), turned
         view: Tensor = turned
         return view
 
     @property
     def updates(self) -> float:
         """How many updates it has had under its rule: the rule's step number t, from 1."""
-        return self._progress[0]
+        rehearsed = rehearsed_updates()
+        return self.counted + self.tally.count if rehearsed is None else rehearsed[self]
 
     @updates.setter
     def updates(self, count: float) -> None:
-        self._progress[0] = count
+        self.counted = count - self.tally.count
+
+    def move_to(self, tally: Tally) -> None:
+        """Have recorded steps counted there from now on; `updates` stays as it is."""
+        updates = self.updates - tally.count
+        self.counted, self.tally = updates, tally
 
     def learn(self, gradient: Float[Tensor, "..."], learning_rate: float) -> None:
         """Learn from a gradient of the value's shape."""
         if learns_at_once(self):
-            self._progress[0] += 1
             self.rule.update(self, gradient, learning_rate)
         else:
             hold(self, Whole(gradient), learning_rate)
@@ -90,7 +103,6 @@ class Parameter:
     ) -> None:
         """Learn from the gradient left @ right, which is not formed unless the rule needs it."""
         if learns_at_once(self):
-            self._progress[0] += 1
             self.rule.update_product(self, left, right, learning_rate)
         else:
             hold(self, Factors(left, right), learning_rate)
@@ -98,7 +110,6 @@ class Parameter:
     def learn_sum(self, error: Float[Tensor, "rows outputs"], learning_rate: float) -> None:
         """Learn from the gradient that is the error summed over its rows."""
         if learns_at_once(self):
-            self._progress[0] += 1
             self.rule.update_sum(self, error, learning_rate)
         else:
             hold(self, Summed(error), learning_rate)
@@ -111,14 +122,13 @@ class Parameter:
     ) -> None:
         """Learn from the gradient that is 0 but for these rows; equal indices add up."""
         if learns_at_once(self):
-            self._progress[0] += 1
             self.rule.update_rows(self, index, rows, learning_rate)
         else:
             hold(self, Rows(index, rows, len(self.value)), learning_rate)
 
     def update(self, contribution: Contribution, learning_rate: float) -> None:
         """Learn from what a gate has let through."""
-        self._progress[0] += 1
+        count_update(self)
         contribution.update(self, self.rule, learning_rate)
 
     def tensors(self) -> dict[str, Tensor]:
@@ -128,30 +138,35 @@ class Parameter:
     def learn_with(self, rule: UpdateRule) -> None:
         """Set the rule, with fresh state and the step number at 0."""
         self.rule = rule
-        self.state = rule.state(self.value)
+        with InferenceMode(False):
+            self.state = rule.state(self.value)
         self.updates = 0
 
     def gate_with(self, gate: Gate | None) -> None:
         """Set the gate; None to learn at once (by the sum, where shared)."""
         self.gate = gate
         if gate is not None:
-            gate.admit(self)
+            with InferenceMode(False):
+                gate.admit(self)
 
     def to(self, target: torch.dtype | torch.device | str) -> None:
         """Convert the value and the rule's state to a dtype or device."""
-        self.value = self.value.to(target)
-        self.state = {name: tensor.to(target) for name, tensor in self.state.items()}
-        if self.gate is not None:
-            self.gate.admit(self)
+        with InferenceMode(False):
+            self.value = self.value.to(target)
+            self.state = {name: tensor.to(target) for name, tensor in self.state.items()}
+            if self.gate is not None:
+                self.gate.admit(self)
 
     def __getstate__(self) -> dict[str, Any]:
-        """A copy or pickle has the parameter's own elements only, and makes its own view."""
-        kept = {name: each for name, each in vars(self).items() if name != "_turned"}
-        return {**all_on_their_own(kept), "state": all_on_their_own(self.state)}
+        """A copy or pickle has the parameter's own elements and count, and makes its own view."""
+        kept = all_on_their_own(vars(self)) | {"state": all_on_their_own(self.state)}
+        del kept["_turned"], kept["tally"]
+        return kept | {"counted": self.updates}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
-        self._turned = [None, None, None]
+        self.tally = Tally()
+        self._turned = [None, 0, (), None]
 
     def __repr__(self) -> str:
         return f"Parameter{tuple(self.value.shape)}"
@@ -176,7 +191,8 @@ def lay_side_by_side(parameters: Iterable[Parameter]) -> None:
         if len({each.untyped_storage().data_ptr() for each in apart}) == 1:
             continue
         spaces = [-(-each.nbytes // ALIGNMENT) * ALIGNMENT // dtype.itemsize for each in apart]
-        together = torch.zeros(sum(spaces), dtype=dtype, device=apart[0].device)
+        with InferenceMode(False):
+            together = torch.zeros(sum(spaces), dtype=dtype, device=apart[0].device)
         for parameter, tensor in zip(members, torch.split(together, spaces), strict=True):
             own = parameter.state[name]
             part = tensor[: own.numel()].view(own.shape)

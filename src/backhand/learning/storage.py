@@ -1,4 +1,4 @@
-"""Storage: which tensors lie in memory of their own, and which share it."""
+"""Storage: which tensors lie in memory of their own, which share it, and which may stay."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor
+
+from backhand.learning.whole import InferenceMode
 
 
 def on_its_own(tensor: Tensor) -> Tensor:
@@ -24,3 +26,14 @@ def all_on_their_own(tensors: Mapping[str, Any]) -> dict[str, Any]:
         name: on_its_own(each) if isinstance(each, Tensor) else each
         for name, each in tensors.items()
     }
+
+
+def lasting(tensor: Tensor) -> Tensor:
+    """The tensor without autograd's history; copied, where it was made in inference mode.
+
+    Such a one could be changed in inference mode only, and keeps no count of its changes.
+    """
+    if tensor.is_inference():
+        with InferenceMode(False):
+            return tensor.clone()
+    return tensor.detach()

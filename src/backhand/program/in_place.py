@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from backhand.layer import check_learning_rate
+from backhand.learning.whole import InferenceMode
 from backhand.values import together
 
 if TYPE_CHECKING:
@@ -35,7 +36,8 @@ class _InPlace:
         if self._program.gates:
             raise ValueError("in_place: a gate accumulates, so that steps differ; call the step")
         inputs, targets = self._buffers
-        self._run, results = self._program.bound.in_place([*inputs, *targets])
+        with InferenceMode(False):
+            self._run, results = self._program.bound.in_place([*inputs, *targets])
         self._results: Any = together(results) if results else None
 
     def __repr__(self) -> str:
@@ -78,14 +80,14 @@ class TrainingStepInPlace(_InPlace):
         """One step; returns the loss before it, in a tensor that the next call writes over."""
         check_learning_rate(learning_rate)
         program = self._program
-        if not (self._structure.still_holds() and program.counts_agree()):
+        if not (self._structure.still_holds() and program.counts_hold(self._structure)):
             self._bind()
             program = self._program
         self._run(*program.scalar_values(learning_rate))
-        program.count(1)
         return self._results
 
 
 def _own(tensor: Tensor) -> Tensor:
     """A copy that fills a storage of its own, contiguous and aligned."""
-    return tensor.detach().clone(memory_format=torch.contiguous_format)
+    with InferenceMode(False):
+        return tensor.detach().clone(memory_format=torch.contiguous_format)

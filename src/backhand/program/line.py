@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import copy
 import math
 import re
 import sys
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor
@@ -17,7 +17,8 @@ from torch import Tensor
 from backhand.layer import Layer
 from backhand.learning.gates import Gate
 from backhand.learning.parameter import ALIGNMENT, Parameter
-from backhand.learning.settling import settling
+from backhand.learning.settling import Rehearsal, rehearsed
+from backhand.learning.whole import InferenceMode, whole
 from backhand.losses import Loss
 from backhand.program.calls import Call, NotRecordable, Recording, View, map_nested
 from backhand.program.record import Recorder
@@ -38,6 +39,7 @@ class Line:
         names: names of other views that were there before the step.
         learning: the parameters that the step updates, once each.
         counters: for each step number in the recording, the parameters that share it.
+        accumulating: the gates that the step advances.
     """
 
     recording: Recording
@@ -45,6 +47,7 @@ class Line:
     names: dict[View, str]
     learning: list[Parameter] = field(default_factory=list)
     counters: dict[str, list[Parameter]] = field(default_factory=dict)
+    accumulating: list[Gate] = field(default_factory=list)
 
 
 def record_prediction(network: Layer, input: Sequence[Tensor]) -> Line:
@@ -56,7 +59,7 @@ def record_prediction(network: Layer, input: Sequence[Tensor]) -> Line:
         return dict(zip(_numbered("prediction", outputs), outputs, strict=True))
 
     arguments = dict(zip(_numbered("input", input), input, strict=True))
-    return _record_twice(network, run, arguments, {}, _named(network))
+    return _recorded(network, run, arguments, {})
 
 
 def record_training(
@@ -73,25 +76,30 @@ def record_training(
     """
     parameters = list(network.parameters().values())
     counters = _counters(parameters)
-    learning: list[Parameter] = []
     inputs = len(input)
+    rehearsal = Rehearsal({})
+    before: dict[Parameter, float] = {}
 
     def run(recorder: Recorder, *batch: Tensor) -> dict[str, Tensor]:
-        nonlocal learning
-        before: dict[Parameter, float] = {}
-        for name, counted in counters.items():
-            for parameter in counted:
-                before[parameter] = parameter.updates = Live(("-", name, 1), recorder.payload)
+        nonlocal before, rehearsal
+        before = {
+            parameter: Live(("-", name, 1), recorder.payload)
+            for name, counted in counters.items()
+            for parameter in counted
+        }
+        rehearsal = Rehearsal(_StepNumbers(before))
         input, targets = batch[:inputs], together(batch[inputs:])
         prediction, memory = network.forward(together(input), True)
         recorder.phase = "loss"
         value = loss.forward(prediction, targets)
         recorder.phase = "backward"
-        with settling(bookkeeping=True):
+
+        def backward() -> None:
             error = loss.backward(prediction, targets)
             network.propagate(_aligned(error), memory, Live(RATE, recorder.payload))
             recorder.phase = "update"
-        learning = [each for each in parameters if each.updates is not before[each]]
+
+        rehearsed(rehearsal, backward)
         return {"loss": value}
 
     scalar_values = {RATE: 0.1} | {
@@ -99,8 +107,10 @@ def record_training(
     }
     names = [*_numbered("input", input), *_numbered("target", target)]
     arguments = dict(zip(names, [*input, *target], strict=True))
-    line = _record_twice(network, run, arguments, scalar_values, _named(network))
+    line = _recorded(network, run, arguments, scalar_values)
+    learning = [each for each in parameters if rehearsal.updates[each] is not before[each]]
     line.learning = learning
+    line.accumulating = [gate for gate in rehearsal.gates if gate.accumulates]
     line.counters = {
         name: [each for each in counted if each in learning] for name, counted in counters.items()
     }
@@ -145,29 +155,41 @@ def _named(network: Layer) -> dict[str, Tensor]:
     return named
 
 
+class _StepNumbers(dict[Parameter, Any]):
+    """Step numbers of a network's parameters; there are no others."""
+
+    def __missing__(self, parameter: Parameter) -> NoReturn:
+        raise NotRecordable(
+            f"{parameter!r} is used, which is none of network.parameters(): keep it as an "
+            "attribute of a layer"
+        )
+
+
 @contextmanager
-def _unchanged(parameters: list[Parameter], recorder: Recorder) -> Iterator[None]:
-    """Step numbers, gates and generators as they were before, whatever happens inside."""
+def _generators_kept(recorder: Recorder) -> Iterator[None]:
+    """Generators of random numbers as they were before, whatever happens inside."""
     randomness = torch.random.get_rng_state()
-    updates = [parameter.updates for parameter in parameters]
-    gates = {each.gate: _kept(each.gate) for each in parameters if each.gate is not None}
     try:
         yield
     finally:
-        for parameter, count in zip(parameters, updates, strict=True):
-            parameter.updates = count
-        for gate, kept in gates.items():
-            vars(gate).update(kept)
         torch.random.set_rng_state(randomness)
         for generator, state in recorder.generators.items():
             generator.set_state(state)
 
 
-def _kept(gate: Gate) -> dict[str, Any]:
-    return {
-        name: copy.copy(value) if isinstance(value, dict) else value
-        for name, value in vars(gate).items()
-    }
+_ALONE = threading.RLock()
+"""Held while a step is recorded: what recordings see of torch's generator, all threads share."""
+
+
+def _recorded(
+    network: Layer,
+    run: Callable[..., dict[str, Tensor]],
+    arguments: dict[str, Tensor],
+    scalar_values: dict[str, float],
+) -> Line:
+    # In inference mode tensors keep no count of what is written to them, and recording lives by it.
+    with _ALONE, InferenceMode(False):
+        return whole(_record_twice, network, run, arguments, scalar_values, _named(network))
 
 
 def _record_twice(
@@ -184,7 +206,6 @@ def _record_twice(
     paths: dict[Layer, str] = {}
     for path, layer in network.layers_by_path():
         paths.setdefault(layer, path)
-    parameters = list(network.parameters().values())
     zeros = {name: torch.zeros_like(each) for name, each in arguments.items()}
 
     def record(values: dict[str, Tensor], payload: float) -> Line:
@@ -193,7 +214,7 @@ def _record_twice(
         views = {name: recorder.view(value) for name, value in values.items()}
         names = {recorder.view(tensor): name for name, tensor in named.items()}
         try:
-            with _unchanged(parameters, recorder), recorder:
+            with _generators_kept(recorder), recorder:
                 results = run(recorder, *values.values())
         finally:
             recorder.outermost = None  # a frame that holds this recorder, and all it was called by

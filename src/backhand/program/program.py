@@ -5,17 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from backhand.layer import Layer
+from backhand.learning.gates import Gate
 from backhand.learning.parameter import Parameter
+from backhand.learning.tally import counted_together
+from backhand.learning.whole import whole
 from backhand.program.engines import Engine
 from backhand.program.engines.choice import bind
 from backhand.program.line import Line
 from backhand.program.memory import Memory, memory_of
 from backhand.program.plan import Plan
 from backhand.program.planning import plan_line
+from backhand.program.structure import Structure
 from backhand.values import aligned
 
 
@@ -28,6 +31,7 @@ class Program:
         engine: what runs it.
         bound: the plan made ready to run.
         learning: the parameters it updates, once a run.
+        gates: those it advances, once a run; they accumulate.
     """
 
     def __init__(
@@ -37,60 +41,64 @@ class Program:
         self.memory: Memory = memory_of(network, self.plan)
         self.engine, self.bound = bind(engine, self.plan, line.recording.outside, name)
         self.learning: list[Parameter] = line.learning
-        gates = (each.gate for each in network.parameters().values())
-        self.gates = {gate for gate in gates if gate is not None and gate.accumulates}
+        self.gates: list[Gate] = line.accumulating
         self._groups = [line.counters.get(scalar) for scalar in self.bound.scalar_names]
-        self._counted = [group for group in self._groups if group]
         self._copied = any(self.plan.writes_to(view) for view in self.plan.arguments.values())
-        self._inference = torch.inference_mode()
+        self._turn = -1
+        self._tally = self.bound.tally
+        self._first: list[float | None] = []
+        """For each live scalar the first step number of its parameters; None for a rate."""
 
-    def counts_agree(self) -> bool:
-        """Whether the parameters that share a step number still do."""
-        for group in self._counted:
-            first = group[0].updates
-            for each in group:
-                if each.updates != first:
-                    return False
+    def counts_hold(self, structure: Structure) -> bool:
+        """Whether the parameters that share a step number still do; they are counted as one then.
+
+        That is looked into when the structure says that something has passed on.
+        """
+        if structure.turn == self._turn:
+            return True
+        for group in self._groups:
+            if group and any(each.updates != group[0].updates for each in group):
+                return False
+        self.bound.tally = self._tally = counted_together(self.learning)
+        self._first = [
+            None if group is None else group[0].updates + 1 - self._tally.count
+            for group in self._groups
+        ]
+        self._turn = structure.turn
         return True
 
-    def scalar_values(self, learning_rate: float) -> tuple[float, ...]:
+    def scalar_values(self, learning_rate: float) -> list[float]:
         """The live scalars' values, for the next step."""
-        return tuple(
-            learning_rate if group is None else group[0].updates + 1 for group in self._groups
-        )
+        count = self._tally.count
+        return [learning_rate if first is None else first + count for first in self._first]
 
     def run(self, batch: Sequence[Tensor], learning_rate: float) -> Any:
         """One run on one batch."""
+        if self.gates:
+            return whole(self._run, batch, learning_rate)
+        return self._run(batch, learning_rate)
+
+    def _run(self, batch: Sequence[Tensor], learning_rate: float) -> Any:
         if self._copied:
             batch = [each.clone() for each in batch]
-        with self._inference:
-            results = self.bound.run(*map(aligned, batch), *self.scalar_values(learning_rate))
-        self.count(1)
+        results = self.bound.run(*map(aligned, batch), *self.scalar_values(learning_rate))
+        for gate in self.gates:
+            gate.advance()
         return results
 
     def scalar_values_ahead(self, learning_rates: Sequence[float]) -> list[tuple[float, ...]]:
         """The live scalars' values for a step with each of these rates, one after another."""
         columns: list[Sequence[float]] = []
         for group in self._groups:
-            first = 0 if group is None else int(group[0].updates) + 1
-            steps = range(first, first + len(learning_rates))
-            columns.append(learning_rates if group is None else steps)
+            if group is None:
+                columns.append(learning_rates)
+            else:
+                first = int(group[0].updates) + 1
+                columns.append(range(first, first + len(learning_rates)))
         return list(zip(*columns, strict=True)) if columns else [()] * len(learning_rates)
 
     def run_many(
         self, data: Sequence[Tensor], order: Tensor, learning_rates: Sequence[float]
     ) -> Tensor | None:
         """One run for each rate, each on the next batch of rows in `order`; their losses."""
-        values = self.scalar_values_ahead(learning_rates)
-        try:
-            with self._inference:
-                return self.bound.run_many(data, order, values)
-        finally:
-            self.count(self.bound.done)
-
-    def count(self, steps: int) -> None:
-        """Count the updates that the runs made."""
-        for parameter in self.learning:
-            parameter.updates += steps
-        for gate in self.gates:
-            gate.advance()
+        return self.bound.run_many(data, order, self.scalar_values_ahead(learning_rates))

@@ -166,6 +166,14 @@ class Recorder(TorchFunctionMode):
             result = map_nested(stand_ins.back, result)
         elif any(self._lookup(each) in self.recording.outside for each in mutated):
             self._refuse(name, "changes a tensor in place, and its name does not say so")
+        if stand_ins is not None and any(
+            used.is_inference() for value, used in seen if value is kwargs.get("out", args[0])
+        ):
+            self._refuse(
+                name,
+                "writes to an inference tensor, which keeps no count of it: make that outside of "
+                "torch.inference_mode",
+            )
         outputs = tensors_in(result)
         if not outputs and not mutated:
             self._refuse(name, "reads a tensor into Python")
@@ -239,7 +247,8 @@ class Recorder(TorchFunctionMode):
 
 
 def _version(tensor: Tensor) -> int:
-    """How often a tensor was written to; a tensor made in inference mode keeps no count."""
+    """How often a tensor was written to; a tensor made in inference mode, which keeps no count,
+    is refused where that may be."""
     return 0 if tensor.is_inference() else tensor._version
 
 

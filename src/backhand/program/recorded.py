@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from backhand.layer import Layer
+from backhand.learning.whole import InferenceMode
 from backhand.losses import Loss
 from backhand.program.engines import Engine
 from backhand.program.memory import Memory
@@ -37,12 +38,15 @@ class Recorded:
         self._structure: Structure | None = None
         self._latest: Program | None = None
 
-    def _structure_now(self) -> Structure:
+    def _structure_now(self, to_the_last: bool = False) -> Structure:
         """The network's structure; what was recorded of another one is forgotten."""
-        if self._structure is None or not self._structure.still_holds():
+        structure = self._structure
+        if structure is None or not (
+            structure.holds_to_the_last() if to_the_last else structure.still_holds()
+        ):
             self._forget()
-            self._structure = Structure(self.network, self.loss)
-        return self._structure
+            structure = self._structure = Structure(self.network, self.loss)
+        return structure
 
     def _program(
         self, input: list[Tensor], target: list[Tensor], rows: int | None = None
@@ -52,18 +56,16 @@ class Recorded:
         With `rows`, for batches of so many rows of these data.
         """
         batch = [*input, *target]
-        structure = self._structure_now()
-        shapes = [(_batch_shape(each, rows), each.dtype) for each in batch]
-        key = (len(target), *shapes, *structure.phases())
+        structure = self._structure_now(to_the_last=rows is not None)
+        shapes: list[tuple[int, ...]] = [each.shape for each in batch]
+        if rows is not None:
+            shapes = [(rows, *each.shape[1:]) for each in batch]
+        dtypes = [each.dtype for each in batch]
+        key = (len(target), *shapes, *dtypes, *[gate.phase for gate in structure.gates])
         program = self._programs.get(key)
-        if program is None or not program.counts_agree():
-            for each in batch:
-                if each.device.type != "cpu":
-                    raise ValueError(f"{self!r} runs on the CPU, got a batch on {each.device}")
-            program = self._programs[key] = self._record(
-                [_own_batch(each, rows) for each in input],
-                [_own_batch(each, rows) for each in target],
-            )
+        if program is None or not program.counts_hold(structure):
+            program = self._programs[key] = self._recorded(input, target, rows)
+            program.counts_hold(structure)
             if len(self._programs) > KEPT:
                 self._programs.popitem(last=False)
         self._latest = program
@@ -73,6 +75,16 @@ class Recorded:
         """Refuse tokens out of range: whole numbers are read once a call, floats never."""
         if not all(each.is_floating_point() for each in tensors(input)):
             self.network.check_values(input)
+
+    def _recorded(self, input: list[Tensor], target: list[Tensor], rows: int | None) -> Program:
+        for each in (*input, *target):
+            if each.device.type != "cpu":
+                raise ValueError(f"{self!r} runs on the CPU, got a batch on {each.device}")
+        with InferenceMode(False):  # the memory that a program keeps serves in any mode
+            return self._record(
+                [_own_batch(each, rows) for each in input],
+                [_own_batch(each, rows) for each in target],
+            )
 
     def _record(self, input: list[Tensor], target: list[Tensor]) -> Program:
         raise NotImplementedError
@@ -139,12 +151,9 @@ class Recorded:
         self._forget()
 
 
-def _batch_shape(tensor: Tensor, rows: int | None) -> tuple[int, ...]:
-    return tensor.shape if rows is None else (rows, *tensor.shape[1:])
-
-
 def _own_batch(tensor: Tensor, rows: int | None) -> Tensor:
     """A copy that fills a storage of its own; with `rows`, of so many rows, in turn."""
+    tensor = tensor.detach()
     if rows is None:
         return tensor.clone(memory_format=torch.contiguous_format)
     return tensor[torch.arange(rows) % len(tensor)].contiguous()

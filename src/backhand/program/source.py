@@ -78,7 +78,7 @@ class _Writer:
             body.append(
                 (self._statement(operation), self._remark(operation), operation.place_in_network())
             )
-        returned = ", ".join(f"{self._name(view)}.clone()" for view in self.plan.results.values())
+        returned = ", ".join(self._name(view) for view in self.plan.results.values())
         body.append((f"return {returned or None}", "", ""))
         scalar_names = tuple(sorted(self.plan.scalar_names()))
         top = [(self._argument_view(name, view), "", "") for name, view in self.turned.items()]

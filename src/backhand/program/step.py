@@ -97,7 +97,7 @@ class TrainingStep(Recorded):
         data = [*tensors(inputs), *tensors(targets)]
         whole = len(order) // size
         losses: list[Tensor | None] = []
-        if whole and not self._structure_now().accumulates:
+        if whole and not self._structure_now().gates:
             rows = order[: whole * size]
             program = self._program(tensors(inputs), tensors(targets), size)
             losses.append(program.run_many(data, rows, learning_rates[:whole]))

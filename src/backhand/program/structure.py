@@ -2,8 +2,8 @@
 
 A recording depends on every attribute of every layer, parameter, gate, rule and loss, and of
 whatever hangs there, lists and dicts and other objects, except for what a class declares in
-`passing`: what goes from call to call. Of tensors it depends on where they lie, not on what they
-hold.
+`passing`: what goes from call to call; that of a prediction, neither on what is declared in
+`of_training`. Of tensors it depends on where they lie, not on what they hold.
 """
 
 from __future__ import annotations
@@ -29,46 +29,43 @@ _NOT_LOOKED_INTO = frozenset(sys.stdlib_module_names) | {"torch", "numpy"}
 """Whose objects are compared as a whole, by == or identity."""
 
 
+_look_up: Callable[[Any, Any], Any] = getitem
+
+
 class Structure:
     """What a recording of a network and a loss depends on, as it is now.
 
     The check is made at every call, so it is a few comparisons in C. A container or an object's
     attributes are compared with a copy; beside that, tensors are looked up anew and compared by
-    their address and shape, since `==` of two tensors says something else.
+    their address and how they lie, since `==` of two tensors says something else.
     """
 
     def __init__(self, network: Layer, loss: Loss | None) -> None:
         found = _Walk(network, loss)
-        self._gates = [each for each in found.gates if each.accumulates and loss is not None]
+        self.gates = [each for each in found.gates if each.accumulates]
+        """Those that hold contributions from one step to the next: each of their phases is
+        another step."""
         self._live = [each for each, _ in found.containers]
         self._passing = [passing for _, passing in found.containers]
         self._kept = [copy.copy(each) for each in self._live]
-        self._shaped = [home[key] for home, key in found.tensors]
-        self._tensors = [*self._shaped, *(home[key] for home, key in found.steady)]
-        self._addresses = list(map(Tensor.data_ptr, self._tensors))
-        self._strides = list(map(Tensor.stride, self._shaped))
+        # In a container, another tensor in the place of one with several elements is noticed,
+        # for == says neither yes nor no of those: of the many steady ones the smallest are left.
+        small = [(home, key) for home, key in found.steady if home[key].numel() <= 1]
+        places = [*found.tensors, *small]
+        self._homes, self._keys = [home for home, _ in places], [key for _, key in places]
+        self._shaped: list[Tensor] = [home[key] for home, key in places]
+        self._matrices = [each for each in self._shaped if each.dim() > 1]
+        self._steady: list[Tensor] = [home[key] for home, key in found.steady]
+        self._addresses = list(map(Tensor.data_ptr, self._shaped))
+        self._steady_addresses = list(map(Tensor.data_ptr, self._steady))
+        self._strides = list(map(Tensor.stride, self._matrices))
         self._counts = list(map(Tensor.numel, self._shaped))
-        # Another tensor in a tensor's place is noticed as a container that is not equal any more,
-        # for == cannot say yes or no; but of one element it can.
-        places = [*found.tensors, *found.steady]
-        small = [(home, key) for home, key in places if home[key].numel() <= 1]
-        self._homes, self._keys = [home for home, _ in small], [key for _, key in small]
-        self._small = list(map(id, map(getitem, self._homes, self._keys)))
         self._others = [(read, read()) for read in found.others]
         self.turn = 0
         """How often something that passes from call to call was found to be another."""
 
-    @property
-    def accumulates(self) -> bool:
-        """Whether a gate adds up the contributions of several steps."""
-        return bool(self._gates)
-
-    def phases(self) -> list[int]:
-        """How far each accumulating gate has counted: a step does other work at each count."""
-        return [gate.phase for gate in self._gates]
-
     def still_holds(self) -> bool:
-        """Whether all is as it was."""
+        """Whether all is as it was; but rows cut off a tensor where it lies are not missed."""
         try:
             try:
                 as_kept = self._live == self._kept
@@ -76,14 +73,18 @@ class Structure:
                 as_kept = False
             return (
                 (as_kept or self._holds_but_for_passing())
-                and list(map(Tensor.data_ptr, self._tensors)) == self._addresses
-                and list(map(Tensor.stride, self._shaped)) == self._strides
-                and list(map(Tensor.numel, self._shaped)) == self._counts
-                and list(map(id, map(getitem, self._homes, self._keys))) == self._small
+                and list(map(Tensor.data_ptr, map(_look_up, self._homes, self._keys)))
+                == self._addresses
+                and list(map(Tensor.stride, self._matrices)) == self._strides
+                and list(map(Tensor.data_ptr, self._steady)) == self._steady_addresses
                 and (not self._others or all(read() == kept for read, kept in self._others))
             )
         except Exception:  # whatever cannot be compared with what was there is not the same
             return False
+
+    def holds_to_the_last(self) -> bool:
+        """Whether all is as it was, to the last row; for calls of many steps."""
+        return self.still_holds() and list(map(Tensor.numel, self._shaped)) == self._counts
 
     def _holds_but_for_passing(self) -> bool:
         """The same, where layers were also called by themselves meanwhile."""
@@ -118,6 +119,7 @@ class _Walk:
     """
 
     def __init__(self, network: Layer, loss: Loss | None) -> None:
+        self._left_out = ("passing",) if loss is not None else ("passing", "of_training")
         self.containers: list[tuple[Any, frozenset[str]]] = []
         self.tensors: list[_Place] = []
         self.steady: list[_Place] = []
@@ -165,7 +167,7 @@ class _Walk:
     def _enter_object(self, value: Any, kind: Any, shapes: list[_Place]) -> None:
         if isinstance(value, Gate):
             self.gates.append(value)
-        passing, steady = _declared(kind, "passing"), _declared(kind, "steady")
+        passing, steady = _declared(kind, *self._left_out), _declared(kind, "steady")
         attributes = getattr(value, "__dict__", None)
         if attributes is not None:
             self.containers.append((attributes, passing))
@@ -202,9 +204,9 @@ def _says_little(kind: Any) -> bool:
 
 
 @cache
-def _declared(kind: Any, name: str) -> frozenset[str]:
-    """The attributes that a class and its bases name in a class attribute."""
-    said = [vars(base).get(name) for base in kind.__mro__]
+def _declared(kind: Any, *names: str) -> frozenset[str]:
+    """The attributes that a class and its bases name in class attributes of these names."""
+    said = [vars(base).get(name) for base in kind.__mro__ for name in names]
     return frozenset[str]().union(*(each for each in said if isinstance(each, frozenset)))
 
 

@@ -43,7 +43,7 @@ int main(void) {
     char *results[] = {RESULTS};
     double scalars[SCALARS + 1];
     for (int i = 0; i < SCALARS; i++) scalars[i] = 0.1 + i;
-    int64_t done = backhand_run((char *const *)memory, STEPS, scalars, order, data, results, 7,
+    int64_t done = backhand_run((char *const *)memory, 0, STEPS, scalars, order, data, results, 7,
                                 &fault);
     for (size_t i = 0; i < sizeof memory / sizeof *memory; i++) free(memory[i]);
     for (size_t i = 0; i < sizeof data / sizeof *data; i++) free((char *)data[i]);

@@ -7,6 +7,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from torch import Tensor
 
+from backhand.learning.tally import Tally
 from backhand.program.plan import Plan
 
 
@@ -45,13 +46,14 @@ class Bound(Protocol):
         scalar_names: the names of the live scalars that `run` takes after the batch, in order.
         namespace: what the names in `text` stand for.
         text: what runs, for a person to read.
-        done: how many steps the last `run_many` finished.
+        tally: where its steps are counted; each in one with the step, whatever interrupts. Set by
+            whoever counts them.
     """
 
     scalar_names: tuple[str, ...]
     namespace: dict[str, Any]
     text: str
-    done: int
+    tally: Tally
 
     def run(self, *values: Any) -> Any:
         """Run on the plan's arguments, contiguous and aligned, and the live scalars.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import linecache
 import traceback
 import weakref
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -53,8 +53,8 @@ class Replayed(Stepwise):
         self._function = _compiled(source, self._file, dict(self.namespace))
         weakref.finalize(self, linecache.cache.pop, self._file, None)
 
-    def run(self, *values: Any) -> Any:
-        """See Bound."""
+    def _step(self, values: Sequence[Any]) -> Any:
+        """See Stepwise."""
         try:
             return self._function(*values)
         except Exception as problem:

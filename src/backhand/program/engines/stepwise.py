@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from backhand.program.plan import ALIGNMENT, Plan
+from backhand.learning.tally import Tally
+from backhand.learning.whole import InferenceMode, interrupted, whole
+from backhand.program.plan import ALIGNMENT, OUTSIDE, Plan
 from backhand.values import tensors
 
 GATHERED_AT_ONCE = 4 << 20
@@ -16,26 +18,46 @@ GATHERED_AT_ONCE = 4 << 20
 
 
 class Stepwise:
-    """A bound plan whose many steps are as many calls of `run`; see Bound."""
+    """A bound plan whose many steps are as many calls; see Bound. An engine writes `_step`."""
 
     def __init__(self, plan: Plan) -> None:
-        self.done = 0
+        self.tally = Tally()
         self._results = list(plan.results.values())
         self._aligned = [plan.needs_alignment(view) for view in plan.arguments.values()]
+        self._trains = any(
+            plan.storages[view.storage].kind == OUTSIDE
+            for operation in plan.operations
+            for view in operation.targets
+        )
+
+    def _step(self, values: Sequence[Any]) -> Any:
+        """One step, called in inference mode; what it returns, the next may write over."""
+        raise NotImplementedError
 
     def run(self, *values: Any) -> Any:
         """See Bound."""
-        raise NotImplementedError
+        found = whole(self._in_inference, values) if self._trains else self._in_inference(values)
+        if isinstance(found, tuple):
+            return tuple(each.clone() for each in found)
+        return None if found is None else found.clone()
+
+    def _in_inference(self, values: Sequence[Any]) -> Any:
+        with InferenceMode(True):
+            return self._counted(values)
+
+    def _counted(self, values: Sequence[Any]) -> Any:
+        found = self._step(values)
+        self.tally.count += 1
+        return found
 
     def in_place(self, batch: Sequence[Tensor]) -> tuple[Callable[..., None], list[Tensor]]:
         """See Bound."""
         results = [torch.empty(view.shape, dtype=view.dtype) for view in self._results]
 
         def run(*values: float) -> None:
-            with torch.inference_mode():
-                found = self.run(*batch, *values)
-                for result, each in zip(results, tensors(found) if results else [], strict=True):
-                    result.copy_(each)
+            found = whole(self._in_inference, (*batch, *values))
+            for result, each in zip(results, tensors(found) if results else [], strict=True):
+                result.copy_(each)
 
         return run, results
 
@@ -43,7 +65,6 @@ class Stepwise:
         self, data: Sequence[Tensor], order: Tensor, values: Sequence[tuple[float, ...]]
     ) -> Tensor | None:
         """See Bound. Rows are gathered some megabytes at a time."""
-        self.done = 0
         size = len(order) // len(values)
         step_bytes = max(1, sum(each[:1].nbytes * size for each in data))
         steps = max(1, GATHERED_AT_ONCE // step_bytes)
@@ -54,11 +75,21 @@ class Stepwise:
                 _batches(each[rows], size, aligned)
                 for each, aligned in zip(data, self._aligned, strict=True)
             ]
-            now = values[first : first + steps]
-            for *batch, live in zip(*batches, now, strict=True):
-                results.append(self.run(*batch, *live))
-                self.done += 1
+            ahead = zip(*batches, values[first : first + steps], strict=True)
+            while not whole(self._take, ahead, results):
+                pass  # Ctrl-C was pressed, and whoever handles it lets the run go on
         return torch.stack(results) if self._results else None
+
+    def _take(self, steps: Iterator[Any], results: list[Tensor]) -> bool:
+        """Steps, until there are no more or Ctrl-C is pressed; whether there are no more."""
+        with InferenceMode(True):
+            for *batch, values in steps:
+                found = self._counted((*batch, *values))
+                if found is not None:
+                    results.append(found.clone())
+                if interrupted():
+                    return False
+        return True
 
 
 def _batches(rows: Tensor, size: int, aligned: bool) -> Sequence[Tensor]:

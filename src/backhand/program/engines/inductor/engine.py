@@ -8,12 +8,13 @@ scalars go in as 0-dim tensors, so that no learning rate compiles again.
 from __future__ import annotations
 
 import linecache
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from backhand.learning.whole import InferenceMode
 from backhand.program.calls import View
 from backhand.program.engines.engine import CannotCompile
 from backhand.program.engines.inductor.flat_line import FlatLine
@@ -69,8 +70,8 @@ class CompiledGraph(Stepwise):
         kept = [each.clone() for each in self._lasting]
         randomness = torch.random.get_rng_state()
         try:
-            with torch.inference_mode():
-                self.run(*batch, *[1.0] * len(self.scalar_names))
+            with InferenceMode(True):
+                self._step((*batch, *[1.0] * len(self.scalar_names)))
         except Exception as problem:
             raise CannotCompile(f"torch.compile: {problem}") from problem
         finally:
@@ -78,8 +79,8 @@ class CompiledGraph(Stepwise):
             for each, before in zip(self._lasting, kept, strict=True):
                 each.copy_(before)
 
-    def run(self, *values: Any) -> Any:
-        """See Bound."""
+    def _step(self, values: Sequence[Any]) -> Any:
+        """See Stepwise."""
         count = len(values) - len(self.scalar_names)
         live = dict(zip(self.scalar_names, values[count:], strict=True))
         for place, tree in zip(self._values, self._trees, strict=True):

@@ -261,7 +261,10 @@ def _type_of(writer: Writer, number: int) -> torch.dtype:
 def _entry(
     writer: Writer, function: str, storages: tuple[int, ...], scalar_names: tuple[str, ...]
 ) -> str:
-    """Many steps in one call: rows gathered by order, live scalars from an array."""
+    """Many steps in one call, first to last of a run; returns how many it took.
+
+    Rows are gathered by order, live scalars are read from an array.
+    """
     plan = writer.plan
     gathers = []
     for number, view in enumerate(plan.arguments.values()):
@@ -288,17 +291,18 @@ def _entry(
     passed += ["key", "(uint64_t)turn"]
     arguments = ",\n            ".join(passed)
     return f"""int64_t {ENTRY}(
-    char *const *memory, int64_t steps, const double *scalars, const int64_t *order,
-    const char *const *data, char *const *results, uint64_t key, int64_t *fault) {{
+    char *const *memory, int64_t first, int64_t last, const double *scalars,
+    const int64_t *order, const char *const *data, char *const *results, uint64_t key,
+    int64_t *fault) {{
     (void)scalars; (void)data; (void)results;
-    for (int64_t turn = 0; turn < steps; turn++) {{
+    for (int64_t turn = first; turn < last; turn++) {{
         if (order) {{
 {chr(10).join(gathers)}
         }}
         *fault = {function}(
             {arguments});
-        if (*fault) return turn;
+        if (*fault) return turn - first;
     }}
-    return steps;
+    return last - first;
 }}
 """

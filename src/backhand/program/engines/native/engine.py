@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from time import perf_counter
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from backhand.learning.tally import Tally
 from backhand.program.engines.native.compile import load, vector_bytes
 from backhand.program.engines.native.emit import Code, write_c
 from backhand.program.engines.plan_memory import PlanMemory, aligned_bytes
@@ -38,6 +41,12 @@ class Native:
         return "Native()"
 
 
+PATIENCE = 0.01
+"""Seconds for which Ctrl-C has to wait, about; a call of C that takes longer is cut in several."""
+
+_ZERO, _ONE = ctypes.c_int64(0), ctypes.c_int64(1)
+
+
 class Compiled:
     """A plan bound to memory, and its C compiled; see Bound."""
 
@@ -46,7 +55,7 @@ class Compiled:
         self.text = code.text
         self.scalar_names = code.scalar_names
         self.namespace: dict[str, Any] = {}
-        self.done = 0
+        self.tally = Tally()
         self._plan = plan
         self._random = code.random
         self._views = list(plan.arguments.values())
@@ -80,8 +89,9 @@ class Compiled:
         self._numbers = (ctypes.c_double * max(len(self.scalar_names), 1))()
         self._pointers = (ctypes.c_void_p * max(len(self._results), 1))()
         self._fault = ctypes.c_int64()
-        self._fault_pointer = ctypes.byref(self._fault)
-        self._one = ctypes.c_int64(1)
+        self._key = ctypes.c_uint64()
+        self._at_once = 1
+        self._once = self._steps(self._memory, self._numbers, self._pointers)
 
     def run(self, *values: Any) -> Any:
         """See Bound."""
@@ -93,7 +103,9 @@ class Compiled:
         results = [torch.empty(view.shape, dtype=view.dtype) for view in self._results]
         for at, result in enumerate(results):
             self._pointers[at] = result.data_ptr()
-        self._call(self._memory, self._one, self._numbers, None, None, self._pointers)
+        if self._random:
+            self._draw_key()
+        self._take(self._once)
         if len(results) > 1:
             return tuple(results)
         return results[0] if results else None
@@ -107,19 +119,21 @@ class Compiled:
         results = [torch.empty(view.shape, dtype=view.dtype) for view in self._results]
         pointers = (ctypes.c_void_p * max(len(results), 1))(*[each.data_ptr() for each in results])
         numbers = (ctypes.c_double * max(len(self.scalar_names), 1))()
+        once = self._steps(memory, numbers, pointers)
 
         def run(*values: float) -> None:
             for at, value in enumerate(values):
                 numbers[at] = value
-            self._call(memory, self._one, numbers, None, None, pointers)
+            if self._random:
+                self._draw_key()
+            self._take(once)
 
         return run, results
 
     def run_many(
         self, data: Sequence[Tensor], order: Tensor, values: Sequence[tuple[float, ...]]
     ) -> Tensor | None:
-        """See Bound. One call, whatever the number of steps."""
-        self.done = 0
+        """See Bound. As few calls as Ctrl-C has to wait PATIENCE for at most."""
         steps = len(values)
         data = [
             each.to(view.dtype).contiguous() for each, view in zip(data, self._views, strict=True)
@@ -134,24 +148,64 @@ class Compiled:
             self._pointers[at] = result.data_ptr()
         sources = (ctypes.c_void_p * max(len(data), 1))(*[each.data_ptr() for each in data])
         pointer, rows = ctypes.c_void_p(numbers.data_ptr()), ctypes.c_void_p(order.data_ptr())
-        count = ctypes.c_int64(steps)
-        self._call(self._memory, count, pointer, rows, sources, self._pointers)
+        first, last = ctypes.c_int64(), ctypes.c_int64()
+        calls = self._steps(self._memory, pointer, self._pointers, first, last, rows, sources)
+        if self._random:
+            self._draw_key()
+        while last.value < steps:
+            first.value, last.value = last.value, min(last.value + self._at_once, steps)
+            begun = perf_counter()
+            self._take(calls, last.value - first.value)
+            self._mind(last.value - first.value, perf_counter() - begun)
         return results[0] if results else None
 
-    def _call(
-        self, memory: Any, steps: Any, numbers: Any, order: Any, data: Any, results: Any
-    ) -> None:
-        key = int(torch.randint(-(1 << 63), (1 << 63) - 1, ())) if self._random else 0
-        done: int = self._library.function(
-            memory, steps, numbers, order, data, results, ctypes.c_uint64(key & _ALL),
-            self._fault_pointer,
+    def _mind(self, steps: int, seconds: float) -> None:
+        """Learn from how long some steps took how many to take at once."""
+        if seconds > PATIENCE:
+            self._at_once = max(1, int(steps * PATIENCE / seconds))
+        elif steps == self._at_once and seconds < PATIENCE / 10:
+            self._at_once *= 8
+
+    def _steps(
+        self,
+        memory: Any,
+        numbers: Any,
+        results: Any,
+        first: ctypes.c_int64 = _ZERO,
+        last: ctypes.c_int64 = _ONE,
+        order: Any = None,
+        data: Any = None,
+    ) -> Iterator[int]:
+        """An iterator that takes these steps, each time anew, and says how many it finished."""
+        function = self._library.function
+        return iter(
+            partial(
+                function, memory, first, last, numbers, order, data, results, self._key,
+                ctypes.byref(self._fault),
+            ),
+            None,
         )  # fmt: skip
-        self.done = done
-        if done != steps.value:
+
+    def _take(self, calls: Iterator[int], steps: int = 1) -> None:
+        """Take steps, and count those that were finished, whatever interrupts.
+
+        The turn of a loop stores what C returned with no bytecode between in which Python could
+        hand on Ctrl-C, and the sum calls nothing.
+        """
+        done = 0
+        try:
+            for done in calls:  # noqa: B007, it is read when the loop has been left
+                break
+        finally:
+            self.tally.count += done
+        if done != steps:
             operation = self._plan.operations[self._fault.value - 1]
             raise IndexError(
                 f"{operation.name} in {operation.place_in_network()}: an index is out of range"
             )
+
+    def _draw_key(self) -> None:
+        self._key.value = int(torch.randint(-(1 << 63), (1 << 63) - 1, ())) & _ALL
 
 
 _ALL = (1 << 64) - 1
