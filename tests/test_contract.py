@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import importlib
+import pickle
 import pkgutil
 
 import pytest
@@ -232,15 +233,19 @@ def _doubles(value):
     return mapped(lambda tensor: None if tensor is None else tensor.double(), value)
 
 
+COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda layer: pickle.loads(pickle.dumps(layer))}
+
+
+@pytest.mark.parametrize("how", COPIES)
 @every_layer
-def test_a_copy_made_after_a_call_trains_as_the_original(case) -> None:
+def test_a_copy_made_after_a_call_trains_as_the_original(case, how) -> None:
     layer = case.made().learn_with(bh.Adam())
     error, input = an_error(case, layer, 4)
     torch.manual_seed(0)
     layer(input)
     layer.backward(error, 0.1)
     layer(input)
-    twin = copy.deepcopy(layer)
+    twin = COPIES[how](layer)
     for each in (layer, twin):
         each.backward(error, 0.1)
         for step in range(3):
