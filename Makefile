@@ -13,7 +13,7 @@ xor: .venv/cli.stamp
 	$(BIN)/backhand xor
 
 test: .venv/dev.stamp
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 # The tests that take minutes.
 soak: .venv/dev.stamp

@@ -225,6 +225,49 @@ def test_float32_is_within_its_precision_of_float64(case) -> None:
         assert close(gradient.double(), expected[path], 1e-5), path
 
 
+@every_layer
+def test_bfloat16_is_within_its_precision_of_float64(case) -> None:
+    if case.only is not None:
+        return  # it computes in that dtype alone, as the test before says
+    exact, layer = case.made(), case.made().to(torch.bfloat16)
+    for one, other in zip(exact.parameters().values(), layer.parameters().values(), strict=True):
+        one.value.copy_(other.value)
+    input = mapped(_rounded, case.given(4))
+    found = layer.predict(mapped(_brief, input))
+    assert {each.dtype for each in flat(found)} == {torch.bfloat16}
+    assert all_close(_doubles(found), exact.predict(input), 0.05)
+
+
+def _rounded(tensor: torch.Tensor) -> torch.Tensor:
+    return _brief(tensor).double() if tensor.is_floating_point() else tensor
+
+
+def _brief(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.bfloat16() if tensor.is_floating_point() else tensor
+
+
+IMAGES = [case for case in LAYERS if flat(case.given(2))[0].dim() == 4]
+
+
+@pytest.mark.parametrize("case", IMAGES, ids=str)
+def test_channels_last_in_memory_is_the_same_image(case) -> None:
+    layer, twin = case.made(), case.made()
+    error, input = an_error(case, layer, 3)
+
+    def turned(tensor: torch.Tensor) -> torch.Tensor:
+        four = tensor.dim() == 4
+        return tensor.contiguous(memory_format=torch.channels_last) if four else tensor
+
+    torch.manual_seed(0)
+    outputs = layer(input)
+    torch.manual_seed(0)
+    assert all_close(twin(mapped(turned, input)), outputs, 1e-12)
+    errors = layer.backward(error, 0.1), twin.backward(mapped(turned, error), 0.1)
+    assert all_close(errors[1], errors[0], 1e-12)
+    for one, other in zip(layer.parameters().values(), twin.parameters().values(), strict=True):
+        assert close(other.value, one.value, 1e-12)
+
+
 def _single(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
 

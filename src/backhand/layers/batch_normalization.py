@@ -67,7 +67,7 @@ class BatchNorm(Layer):
             mean = channelwise(self.running_mean.value, input)
             inverse = torch.rsqrt(channelwise(self.running_var.value, input) + self.eps)
             return scale_and_shift((input - mean) * inverse, self.weight, self.bias), None
-        if training and self._values_a_channel(input) < 2:
+        if training and self._values_a_channel(input) == 1:
             raise LayerError(
                 f"{self!r} expected more than one value a channel in training, "
                 f"got {tuple(input.shape)}"
@@ -86,7 +86,8 @@ class BatchNorm(Layer):
         input_error = standardized_error(scaled_error, z, inverse, all_but_channels(z))
         learn_channels(self.weight, error * z, learning_rate)
         learn_channels(self.bias, error, learning_rate)
-        self._follow(mean.flatten(), variance.flatten(), self._values_a_channel(z))
+        if z.numel():
+            self._follow(mean.flatten(), variance.flatten(), self._values_a_channel(z))
         return input_error
 
     def _follow(self, mean: Tensor, variance: Tensor, count: int) -> None:
