@@ -32,8 +32,8 @@ def sizes(layer: Layer, name: str, value: Any, axes: int, least: int) -> tuple[i
     return tuple(whole(owner, name, number, least) for number in numbers)
 
 
-def written(numbers: tuple[int, ...]) -> int | tuple[int, ...]:
-    """Sizes as a person would write them: one number where all are equal."""
+def written(numbers: tuple[Any, ...]) -> Any:
+    """Sizes as a person would write them: one number, or None, where all are equal."""
     return numbers[0] if len(set(numbers)) == 1 else numbers
 
 
