@@ -80,6 +80,7 @@ def aligned(tensor: Tensor) -> Tensor:
     A matrix product may round differently for another address or other strides; so a step
     depends on its values only.
     """
+    tensor = tensor.resolve_neg()  # an engine reads the memory, not the sign beside it
     if tensor.data_ptr() % ALIGNMENT or not tensor.is_contiguous():
         return tensor.clone(memory_format=torch.contiguous_format)
     return tensor

@@ -56,6 +56,9 @@ class Recorded:
         With `rows`, for batches of so many rows of these data.
         """
         batch = [*input, *target]
+        for each in batch:
+            if not each.is_cpu:
+                raise ValueError(f"{self!r} runs on the CPU, got a batch on {each.device}")
         structure = self._structure_now(to_the_last=rows is not None)
         shapes: list[tuple[int, ...]] = [each.shape for each in batch]
         if rows is not None:
@@ -77,9 +80,6 @@ class Recorded:
             self.network.check_values(input)
 
     def _recorded(self, input: list[Tensor], target: list[Tensor], rows: int | None) -> Program:
-        for each in (*input, *target):
-            if each.device.type != "cpu":
-                raise ValueError(f"{self!r} runs on the CPU, got a batch on {each.device}")
         with InferenceMode(False):  # the memory that a program keeps serves in any mode
             return self._record(
                 [_own_batch(each, rows) for each in input],

@@ -86,6 +86,7 @@ class TrainingStep(Recorded):
             The losses before each step, where losses are asked for.
 
         Raises:
+            TypeError: the order is not of int64.
             ValueError: the order does not make as many batches as there are rates; a rate is
                 negative, infinite or not a number.
         """
@@ -93,8 +94,10 @@ class TrainingStep(Recorded):
         if not all(0 <= rate < math.inf for rate in learning_rates):
             for rate in learning_rates:
                 check_learning_rate(rate)
+        if order.dtype is not torch.int64:
+            raise TypeError(f"run: expected an order of int64 rows, got {order.dtype}")
         self._check_values(inputs)
-        data = [*tensors(inputs), *tensors(targets)]
+        data = [each.resolve_neg() for each in (*tensors(inputs), *tensors(targets))]
         whole = len(order) // size
         losses: list[Tensor | None] = []
         if whole and not self._structure_now().gates:
