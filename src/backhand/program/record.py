@@ -167,7 +167,7 @@ class Recorder(TorchFunctionMode):
         elif any(self._lookup(each) in self.recording.outside for each in mutated):
             self._refuse(name, "changes a tensor in place, and its name does not say so")
         if stand_ins is not None and any(
-            used.is_inference() for value, used in seen if value is kwargs.get("out", args[0])
+            used.is_inference() for value, used in seen if value is _destination(args, kwargs)
         ):
             self._refuse(
                 name,
@@ -203,7 +203,7 @@ class Recorder(TorchFunctionMode):
         """An in-place call on a large tensor that was there before: a stand-in for it would cost
         its memory, so the call is not run; by its name it writes to its first argument or out."""
         phase, path, layer, parameter = self._place()
-        target = kwargs.get("out", args[0])
+        target = _destination(args, kwargs)
         view = (self.view(target),)
         written = (self._written(args), self._written(kwargs))
         made = Call(name, func, *written, view, view, (), False, phase, path, layer, parameter)
@@ -256,6 +256,11 @@ def _may_write(name: str, kwargs: Mapping[str, Any]) -> bool:
     """Whether to guard what was there before: PyTorch's names for calls that write in place."""
     in_place = name.endswith("_") and not name.endswith("__")
     return in_place or "out" in kwargs or name == "__setitem__" or name.startswith("__i")
+
+
+def _destination(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
+    """What a call that writes is given to write to: `out`, else its first operand."""
+    return kwargs["out"] if "out" in kwargs else [*args, *kwargs.values()][0]
 
 
 LARGE = 1 << 20
