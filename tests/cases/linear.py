@@ -24,6 +24,7 @@ CASES = [
             f"LinearCrossEntropy, {options}",
             lambda options=options: bh.LinearCrossEntropy(3, 5, **options),
             several(floats(*between, 3), integers(5, *between)),
+            long="chunk" in options,  # a chunk is written out after another
         )
         for options, between in [
             ({}, ()),
