@@ -10,17 +10,12 @@ from __future__ import annotations
 import jaxtyping
 import pytest
 
-from drawn import CHANGES, KINDS, train_all
+from drawn import train_all
 
 SEEDS = 300
 SOAK = 5_000
 EACH = 25
 """Seeds to a test."""
-
-WAITING = ["inference", "predict", "frozen", "parameter_frozen", "layer_replaced", "gate_replaced"]
-"""What is known to be wrong still, and is drawn as soon as it is mended."""
-changes = [c for c in CHANGES if c.__name__ not in WAITING]
-kinds = [kind for kind in KINDS if kind not in WAITING]
 
 
 def with_native(seed: int) -> bool:
@@ -50,11 +45,11 @@ def quick_compiler(tmp_path, monkeypatch):
 @pytest.mark.parametrize("first", range(0, SEEDS, EACH))
 def test_every_engine_trains_what_is_drawn_alike(first) -> None:
     for seed in range(first, first + EACH):
-        train_all(seed, with_native(seed), changes, kinds)
+        train_all(seed, with_native(seed))
 
 
 @pytest.mark.soak
 @pytest.mark.parametrize("first", range(SEEDS, SEEDS + SOAK, EACH))
 def test_every_engine_trains_thousands_alike(first) -> None:
     for seed in range(first, first + EACH):
-        train_all(seed, with_native(seed), changes, kinds)
+        train_all(seed, with_native(seed))

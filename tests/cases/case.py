@@ -224,6 +224,7 @@ def everything(layer: Layer) -> dict[str, Any]:
                 gate = getattr(held, "gate", None)
                 if gate is not None:
                     found |= {f"{at} gate {k}": sums for k, sums in gate.tensors(held).items()}
+                    found |= {f"{at} gate phase": torch.tensor(gate.phase)}
     return found
 
 
