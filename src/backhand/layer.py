@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import inspect
-import math
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -94,12 +93,12 @@ class Layer:
         self._awaiting_backward = (memory, shape_of(output), dtype_of(output))
         return output
 
-    def backward(self, error: Value, learning_rate: float) -> Any:
+    def backward(self, error: Value, learning_rate: float | Tensor) -> Any:
         """Pass the error back through the last call, learning on the way.
 
         Args:
             error: dLoss/dOutput of the last call, of its output's shape.
-            learning_rate: finite, at least 0.
+            learning_rate: finite, at least 0; a number, or a tensor of one.
 
         Returns:
             The input error dLoss/dInput, computed from the weights before this update.
@@ -114,7 +113,7 @@ class Layer:
                 f"{self!r}.backward: no call is waiting for it; "
                 "call the layer first, and backward once for each call"
             )
-        check_learning_rate(learning_rate)
+        rate = checked_learning_rate(learning_rate)
         memory, expected, dtype = self._awaiting_backward
         if shape_of(error) != expected:
             raise LayerError(
@@ -127,7 +126,7 @@ class Layer:
                 f"got {dtype_of(error)}"
             )
         self._awaiting_backward = None
-        return ordinary(settled_after(self._propagate, error, memory, learning_rate))
+        return ordinary(settled_after(self._propagate, error, memory, rate))
 
     def _propagate(self, error: Value, memory: Any, learning_rate: float) -> Any:
         return self.propagate(aligned_all(error), memory, learning_rate)
@@ -313,12 +312,22 @@ def _constructor_of(layer: Layer) -> Mapping[str, inspect.Parameter]:
 _signature = functools.cache(inspect.signature)
 
 
-def check_learning_rate(learning_rate: float) -> None:
-    """Refuse a learning rate that is negative, infinite or not a number."""
-    if not 0 <= learning_rate < math.inf:
+LARGEST_RATE = torch.finfo(torch.float32).max
+"""What float32 holds: torch refuses more in the middle of a step, and C makes infinity of it."""
+
+
+def checked_learning_rate(learning_rate: Any) -> float:
+    """The learning rate as a float; a tensor or array of one number is one, too.
+
+    Raises:
+        ValueError: it is negative, not a number, or beyond LARGEST_RATE.
+    """
+    if not 0 <= learning_rate <= LARGEST_RATE:
         raise ValueError(
-            f"learning rate: expected a finite number of 0 or more, got {learning_rate}"
+            "learning rate: expected a finite number of 0 or more, which float32 holds, "
+            f"got {learning_rate}"
         )
+    return float(learning_rate)
 
 
 def placed(problem: Exception, name: str, child: Layer) -> Exception:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 
@@ -64,3 +66,62 @@ def test_an_order_is_of_int64(engine, dtype) -> None:
     with pytest.raises(TypeError, match="expected an order of int64 rows"):
         step.run(torch.randn(8, 4), torch.randn(8, 2), torch.arange(8).to(dtype), [0.1], 8)
     assert torch.equal(network.layers[0].weight.value, before)
+
+
+PLAIN_TOO = [None, *ENGINES]
+
+
+@pytest.mark.parametrize("engine", PLAIN_TOO, ids=repr)
+@pytest.mark.parametrize("rate", [1e39, 1e300, float("inf"), float("nan"), -0.1])
+def test_a_rate_that_float32_does_not_hold_is_refused_before_anything_moves(engine, rate) -> None:
+    network, x, y = bh.FullyConnected(4, 2), torch.randn(8, 4), torch.randn(8, 2)
+    network.learn_with(bh.SGD(weight_decay=0.1))
+    before = network.weight.value.clone()
+    calls = [lambda: network.backward(bh.MSELoss().backward(network(x), y), rate)]
+    if engine is not None:
+        step = bh.TrainingStep(network, bh.MSELoss(), engine)
+        place = step.in_place(x, y)
+        calls = [
+            lambda: step(x, y, rate),
+            lambda: step.run(x, y, torch.arange(8), [0.1, rate]),
+            lambda: place(rate),
+        ]
+    for call in calls:
+        with pytest.raises(ValueError, match="which float32 holds"):
+            call()
+    assert torch.equal(network.weight.value, before)
+
+
+@pytest.mark.parametrize("engine", PLAIN_TOO, ids=repr)
+@pytest.mark.parametrize("made", [torch.tensor, lambda rate: torch.tensor([rate])], ids=[0, 1])
+def test_a_rate_may_be_a_tensor_of_one_number(engine, made) -> None:
+    torch.manual_seed(0)
+    one, x, y = bh.FullyConnected(4, 2), torch.randn(8, 4), torch.randn(8, 2)
+    one.learn_with(bh.SGD(weight_decay=0.1))
+    other, loss = copy.deepcopy(one), bh.MSELoss()
+    for network, rate in ((one, made(0.25)), (other, 0.25)):
+        if engine is None:
+            network.backward(loss.backward(network(x), y), rate)
+        else:
+            step = bh.TrainingStep(network, loss, engine)
+            step(x, y, rate)
+            step.run(x, y, torch.arange(8), [rate, rate])
+    assert torch.equal(one.weight.value, other.weight.value)
+
+
+@every_engine
+@pytest.mark.parametrize("part", [slice(None), slice(1, 4)], ids=["whole", "rows"])
+def test_a_weight_given_as_the_batch_is_taken_as_it_was(engine, part) -> None:
+    torch.manual_seed(0)
+    network = bh.Sequential([bh.FullyConnected(4, 4), bh.Tanh(), bh.FullyConnected(4, 4)])
+    twin, loss = copy.deepcopy(network), bh.MSELoss()
+    target = torch.randn(4, 4)[part]
+    step, other = (bh.TrainingStep(each, loss, engine) for each in (network, twin))
+    order = torch.arange(len(target))
+    for _ in range(3):
+        step(network.layers[2].weight.value[part], target, 0.5)
+        other(twin.layers[2].weight.value[part].clone(), target, 0.5)
+    step.run(network.layers[2].weight.value[part], target, order, [0.5], len(order))
+    other.run(twin.layers[2].weight.value[part].clone(), target, order, [0.5], len(order))
+    for one, its in zip(network.parameters().values(), twin.parameters().values(), strict=True):
+        assert torch.equal(one.value, its.value)

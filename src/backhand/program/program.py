@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from bisect import bisect_right
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
@@ -44,10 +46,23 @@ class Program:
         self.gates: list[Gate] = line.accumulating
         self._groups = [line.counters.get(scalar) for scalar in self.bound.scalar_names]
         self._copied = any(self.plan.writes_to(view) for view in self.plan.arguments.values())
+        self._written = self._written_outside(line.recording.outside)
         self._turn = -1
         self._tally = self.bound.tally
         self._first: list[float | None] = []
         """For each live scalar the first step number of its parameters; None for a rate."""
+
+    def _written_outside(self, outside: Mapping[int, Tensor]) -> list[tuple[int, int]]:
+        """Begin and end of the memory, weights and state, that a run writes to; in order."""
+        targets = {target.storage for each in self.plan.operations for target in each.targets}
+        storages = [outside[number].untyped_storage() for number in targets & outside.keys()]
+        return sorted((each.data_ptr(), each.data_ptr() + each.nbytes()) for each in storages)
+
+    def _apart(self, given: Tensor) -> Tensor:
+        """A batch that lies in memory that a run writes to is read as it was: from a copy."""
+        address = given.data_ptr()
+        at = bisect_right(self._written, (address, math.inf)) - 1
+        return given.clone() if at >= 0 and address < self._written[at][1] else given
 
     def counts_hold(self, structure: Structure) -> bool:
         """Whether the parameters that share a step number still do; they are counted as one then.
@@ -81,6 +96,8 @@ class Program:
     def _run(self, batch: Sequence[Tensor], learning_rate: float) -> Any:
         if self._copied:
             batch = [each.clone() for each in batch]
+        elif self._written:
+            batch = list(map(self._apart, batch))
         results = self.bound.run(*map(aligned, batch), *self.scalar_values(learning_rate))
         for gate in self.gates:
             gate.advance()
@@ -101,4 +118,6 @@ class Program:
         self, data: Sequence[Tensor], order: Tensor, learning_rates: Sequence[float]
     ) -> Tensor | None:
         """One run for each rate, each on the next batch of rows in `order`; their losses."""
+        if self._written:
+            data = list(map(self._apart, data))
         return self.bound.run_many(data, order, self.scalar_values_ahead(learning_rates))

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from backhand.layer import Layer, check_learning_rate
+from backhand.layer import LARGEST_RATE, Layer, checked_learning_rate
 from backhand.learning.parameter import lay_side_by_side
 from backhand.losses import Loss
 from backhand.program.engines import Engine
@@ -58,7 +58,7 @@ class TrainingStep(Recorded):
         self, input: Value, target: Value, learning_rate: float
     ) -> Float[Tensor, ""] | None:
         """One step on one batch; returns the loss before it, where losses are asked for."""
-        check_learning_rate(learning_rate)
+        learning_rate = checked_learning_rate(learning_rate)
         self._check_values(input)
         inputs, targets = tensors(input), tensors(target)
         program = self._program(inputs, targets)
@@ -91,9 +91,10 @@ class TrainingStep(Recorded):
                 negative, infinite or not a number.
         """
         size = _batch_size(len(order), len(learning_rates), batch_size)
-        if not all(0 <= rate < math.inf for rate in learning_rates):
-            for rate in learning_rates:
-                check_learning_rate(rate)
+        rates = list(map(float, learning_rates))
+        if not all(0 <= rate <= LARGEST_RATE for rate in rates):
+            for rate in rates:
+                checked_learning_rate(rate)
         if order.dtype is not torch.int64:
             raise TypeError(f"run: expected an order of int64 rows, got {order.dtype}")
         self._check_values(inputs)
@@ -103,11 +104,11 @@ class TrainingStep(Recorded):
         if whole and not self._structure_now().gates:
             rows = order[: whole * size]
             program = self._program(tensors(inputs), tensors(targets), size)
-            losses.append(program.run_many(data, rows, learning_rates[:whole]))
+            losses.append(program.run_many(data, rows, rates[:whole]))
         else:
             whole = 0
-        for at in range(whole, len(learning_rates)):
-            rows, rate = order[at * size : (at + 1) * size], learning_rates[at]
+        for at in range(whole, len(rates)):
+            rows, rate = order[at * size : (at + 1) * size], rates[at]
             loss = self(rows_of(inputs, rows), rows_of(targets, rows), rate)
             losses.append(None if loss is None else loss.reshape(1))
         return torch.cat([each for each in losses if each is not None]) if self.losses else None
