@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import itertools
 import pkgutil
 
 import pytest
@@ -93,6 +94,29 @@ def test_float32_is_within_its_precision_of_float64(case) -> None:
     assert close(loss(*single).double(), loss(*exact), 1e-5)
     error = mapped(torch.Tensor.double, loss.backward(*single))
     assert all_close(error, loss.backward(*exact), 1e-5)
+
+
+# KLDivLoss has an error that no prediction has a part in, and PyTorch's own inputs hold it to that.
+@pytest.mark.parametrize("case", [x for x in LOSSES if "KLDiv" not in x.name], ids=str)
+@pytest.mark.parametrize("dtype", [double, torch.float32], ids=str)
+def test_what_is_no_number_is_none_in_the_error(case, dtype) -> None:
+    """In every row whose loss it makes NaN; the other rows' errors stay numbers."""
+    loss, outputs = case.loss(), case.outputs or 3
+    prediction = case.prediction(4, outputs, dtype)
+    target = case.target(4, outputs, dtype)
+    seen = 0
+    for tensor in flat(prediction):
+        for row, output in itertools.product(range(4), range(outputs)):
+            kept = float(tensor[row, output])
+            tensor[row, output] = torch.nan
+            if loss(prediction, target).isnan():
+                errors = torch.cat(flat(loss.backward(prediction, target)), -1)
+                assert errors[row].isnan().any(), (row, output)
+                seen += 1
+                if outputs > 1 and "weight" not in vars(loss):
+                    assert errors[torch.arange(4) != row].isfinite().all()
+            tensor[row, output] = kept
+    assert seen
 
 
 def _single(tensor: torch.Tensor) -> torch.Tensor:

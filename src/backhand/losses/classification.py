@@ -16,6 +16,7 @@ from backhand.losses.loss import (
     expect_mean,
     expect_rows,
     fitting,
+    or_nan,
 )
 
 
@@ -108,7 +109,8 @@ class HingeLoss(Elementwise):
         return (self.margin - target * prediction).clamp(min=0)
 
     def slopes(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return torch.where(target * prediction < self.margin, -target, 0.0)
+        kept = target * prediction
+        return or_nan(torch.where(kept < self.margin, -target, 0.0), kept)
 
     def check_values(self, target: Shaped[Tensor, "..."], outputs: int) -> None:
         expect_signs(self, target)
@@ -161,7 +163,7 @@ class MultiMarginLoss(Loss):
         self, prediction: Float[Tensor, "*batch classes"], target: Shaped[Tensor, "*rows"]
     ) -> Float[Tensor, "*batch classes"]:
         lacking, index = self._lacking(prediction, target)
-        pushed = lacking.sign()
+        pushed = or_nan(lacking.sign(), lacking)
         error = pushed.scatter_add(-1, index, -pushed.sum(-1, keepdim=True))
         rows = target.numel() if self.reduction == "mean" else 1
         return error * (1 / (rows * prediction.shape[-1]))

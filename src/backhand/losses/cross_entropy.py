@@ -18,6 +18,7 @@ from backhand.losses.loss import (
     expect_mean,
     expect_same_shape,
     fitting,
+    or_nan,
 )
 
 
@@ -240,6 +241,7 @@ class NLLLoss(_OfClasses):
             own = torch.full_like(index, -1, dtype=prediction.dtype)
         else:
             own = -shares.unsqueeze(-1)
+        own = torch.where(own == 0, own, or_nan(own, prediction.gather(-1, index)))
         return self._scaled(torch.zeros_like(prediction).scatter_add(-1, index, own), shares)
 
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from backhand.losses.loss import Loss
+from backhand.losses.loss import Loss, or_nan
 
 
 class Itself(Loss):
@@ -24,4 +24,4 @@ class Itself(Loss):
     def backward(
         self, prediction: Float[Tensor, "*shape"], target: Shaped[Tensor, "..."]
     ) -> Float[Tensor, "*shape"]:
-        return torch.full_like(prediction, 1 / prediction.numel())
+        return or_nan(torch.full_like(prediction, 1 / prediction.numel()), prediction)

@@ -131,6 +131,11 @@ class Elementwise(Loss):
         return slopes * (1 / prediction.numel()) if self.reduction == "mean" else slopes
 
 
+def or_nan(slopes: Tensor, of: Tensor) -> Tensor:
+    """The slopes, NaN where what they are slopes of is: a comparison makes a number of it."""
+    return torch.where(of == of, slopes, of)
+
+
 def checked_reduction(loss: Loss, reduction: str, allowed: Sequence[str] = REDUCTIONS) -> str:
     """Refuse a reduction that a loss does not have."""
     if isinstance(reduction, str) and reduction == "none":

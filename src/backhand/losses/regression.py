@@ -16,6 +16,7 @@ from backhand.losses.loss import (
     expect_rows,
     expect_same_dtype,
     expect_same_shape,
+    or_nan,
 )
 
 
@@ -70,7 +71,8 @@ class L1Loss(Elementwise):
         return (prediction - target).abs()
 
     def slopes(self, prediction: Tensor, target: Tensor) -> Tensor:
-        return (prediction - target).sign()
+        difference = prediction - target
+        return or_nan(difference.sign(), difference)
 
 
 class HuberLoss(Elementwise):
@@ -137,7 +139,9 @@ class SmoothL1Loss(Elementwise):
 
     def slopes(self, prediction: Tensor, target: Tensor) -> Tensor:
         difference = prediction - target
-        return difference.sign() if self.beta == 0 else (difference / self.beta).clamp(-1, 1)
+        if self.beta == 0:
+            return or_nan(difference.sign(), difference)
+        return (difference / self.beta).clamp(-1, 1)
 
 
 class QuantileLoss(Elementwise):
@@ -183,8 +187,9 @@ class QuantileLoss(Elementwise):
 
     def slopes(self, prediction: Tensor, target: Tensor) -> Tensor:
         levels = self._levels.to(prediction)
-        too_high = (prediction > target) * (1 - levels)
-        return too_high - (prediction < target) * levels
+        difference = prediction - target
+        too_high = (difference > 0) * (1 - levels)
+        return or_nan(too_high - (difference < 0) * levels, difference)
 
 
 class PoissonLoss(Loss):

@@ -13,7 +13,14 @@ from torch import Tensor
 
 from backhand.arguments import finite, truth
 from backhand.losses.classification import expect_signs
-from backhand.losses.loss import Loss, above_zero, checked_reduction, expect_mean, expect_rows
+from backhand.losses.loss import (
+    Loss,
+    above_zero,
+    checked_reduction,
+    expect_mean,
+    expect_rows,
+    or_nan,
+)
 
 
 class _OfTowers(Loss):
@@ -163,7 +170,7 @@ class ContrastiveLoss(_OfTowers):
         difference = prediction[0] - prediction[1]
         distance = difference.square().sum(-1).sqrt()
         lacking = (self.margin - distance).clamp(min=0)
-        push = torch.where(distance > 0, lacking / distance, 0.0)
+        push = torch.where(distance == 0, 0.0, lacking / distance)
         slope = (target - (1 - target) * push) * self._share(target)
         error = difference * slope.unsqueeze(-1)
         return error, -error
@@ -248,7 +255,8 @@ class TripletMarginLoss(_OfTowers):
     ) -> tuple[Float[Tensor, "..."], Float[Tensor, "..."], Float[Tensor, "..."]]:
         (near, toward), (far, away), across = self._parts(prediction)
         nearest = far if across is None else torch.minimum(far, across[0])
-        pushed = (near - nearest + self.margin > 0).to(near.dtype) * self._share(near)
+        lacking = near - nearest + self.margin
+        pushed = or_nan((lacking > 0).to(near.dtype), lacking) * self._share(near)
         toward = toward * pushed
         if across is None:
             away = away * pushed
