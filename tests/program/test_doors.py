@@ -125,3 +125,17 @@ def test_a_weight_given_as_the_batch_is_taken_as_it_was(engine, part) -> None:
     other.run(twin.layers[2].weight.value[part].clone(), target, order, [0.5], len(order))
     for one, its in zip(network.parameters().values(), twin.parameters().values(), strict=True):
         assert torch.equal(one.value, its.value)
+
+
+@every_engine
+def test_a_sparse_batch_is_refused_by_name(engine) -> None:
+    network = bh.FullyConnected(4, 2)
+    step, prediction = (
+        bh.TrainingStep(network, bh.MSELoss(), engine),
+        bh.Prediction(network, engine),
+    )
+    x, y = torch.eye(4), torch.randn(4, 2)
+    step(x, y, 0.1), prediction(x)
+    for call in (lambda: step(x.to_sparse(), y, 0.1), lambda: prediction(x.to_sparse_csr())):
+        with pytest.raises(TypeError, match="takes dense batches, got one of torch.sparse_"):
+            call()

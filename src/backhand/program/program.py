@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -11,7 +10,7 @@ from torch import Tensor
 
 from backhand.layer import Layer
 from backhand.learning.gates import Gate
-from backhand.learning.parameter import Parameter
+from backhand.learning.parameter import ALIGNMENT, Parameter
 from backhand.learning.tally import counted_together
 from backhand.learning.whole import whole
 from backhand.program.engines import Engine
@@ -52,17 +51,24 @@ class Program:
         self._first: list[float | None] = []
         """For each live scalar the first step number of its parameters; None for a rate."""
 
-    def _written_outside(self, outside: Mapping[int, Tensor]) -> list[tuple[int, int]]:
-        """Begin and end of the memory, weights and state, that a run writes to; in order."""
+    def _written_outside(self, outside: Mapping[int, Tensor]) -> list[int]:
+        """Where the memory, of weights and state, that a run writes to begins and ends, in order."""
         targets = {target.storage for each in self.plan.operations for target in each.targets}
         storages = [outside[number].untyped_storage() for number in targets & outside.keys()]
-        return sorted((each.data_ptr(), each.data_ptr() + each.nbytes()) for each in storages)
+        return sorted(
+            address
+            for each in storages
+            for address in (each.data_ptr(), each.data_ptr() + each.nbytes())
+        )
 
-    def _apart(self, given: Tensor) -> Tensor:
-        """A batch that lies in memory that a run writes to is read as it was: from a copy."""
-        address = given.data_ptr()
-        at = bisect_right(self._written, (address, math.inf)) - 1
-        return given.clone() if at >= 0 and address < self._written[at][1] else given
+    def _readable(self, given: Tensor) -> Tensor:
+        """A batch as engines read it: `aligned`, and apart from the memory that a run writes to."""
+        if given.data_ptr() % ALIGNMENT or not given.is_contiguous() or given.is_neg():
+            return aligned(given)
+        return given.clone() if self._written and self._lies_in_written(given) else given
+
+    def _lies_in_written(self, given: Tensor) -> bool:
+        return bisect_right(self._written, given.data_ptr()) % 2 == 1
 
     def counts_hold(self, structure: Structure) -> bool:
         """Whether the parameters that share a step number still do; they are counted as one then.
@@ -89,16 +95,13 @@ class Program:
 
     def run(self, batch: Sequence[Tensor], learning_rate: float) -> Any:
         """One run on one batch."""
-        if self.gates:
-            return whole(self._run, batch, learning_rate)
-        return self._run(batch, learning_rate)
-
-    def _run(self, batch: Sequence[Tensor], learning_rate: float) -> Any:
         if self._copied:
             batch = [each.clone() for each in batch]
-        elif self._written:
-            batch = list(map(self._apart, batch))
-        results = self.bound.run(*map(aligned, batch), *self.scalar_values(learning_rate))
+        values = (*map(self._readable, batch), *self.scalar_values(learning_rate))
+        return whole(self._run_and_advance, values) if self.gates else self.bound.run(*values)
+
+    def _run_and_advance(self, values: tuple[Any, ...]) -> Any:
+        results = self.bound.run(*values)
         for gate in self.gates:
             gate.advance()
         return results
@@ -118,6 +121,5 @@ class Program:
         self, data: Sequence[Tensor], order: Tensor, learning_rates: Sequence[float]
     ) -> Tensor | None:
         """One run for each rate, each on the next batch of rows in `order`; their losses."""
-        if self._written:
-            data = list(map(self._apart, data))
+        data = [each.clone() if self._lies_in_written(each) else each for each in data]
         return self.bound.run_many(data, order, self.scalar_values_ahead(learning_rates))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -19,6 +21,8 @@ from backhand.values import Value, tensors
 
 if TYPE_CHECKING:
     from backhand.program.export.c import CFiles
+
+_kind_of: Callable[[Tensor], tuple[Any, ...]] = attrgetter("shape", "dtype", "is_cpu", "layout")
 
 KEPT = 16
 """How many recordings (for different shapes and dtypes) a step keeps; the oldest goes first."""
@@ -56,17 +60,15 @@ class Recorded:
         With `rows`, for batches of so many rows of these data.
         """
         batch = [*input, *target]
-        for each in batch:
-            if not each.is_cpu:
-                raise ValueError(f"{self!r} runs on the CPU, got a batch on {each.device}")
         structure = self._structure_now(to_the_last=rows is not None)
-        shapes: list[tuple[int, ...]] = [each.shape for each in batch]
+        key = (len(target), *map(_kind_of, batch))
         if rows is not None:
-            shapes = [(rows, *each.shape[1:]) for each in batch]
-        dtypes = [each.dtype for each in batch]
-        key = (len(target), *shapes, *dtypes, *[gate.phase for gate in structure.gates])
+            key = (len(target), *[((rows, *shape[1:]), *others) for shape, *others in key[1:]])
+        if structure.gates:
+            key += tuple(gate.phase for gate in structure.gates)
         program = self._programs.get(key)
         if program is None or not program.counts_hold(structure):
+            self._check_memory(batch)
             program = self._programs[key] = self._recorded(input, target, rows)
             program.counts_hold(structure)
             if len(self._programs) > KEPT:
@@ -74,8 +76,17 @@ class Recorded:
         self._latest = program
         return program
 
+    def _check_memory(self, batch: list[Tensor]) -> None:
+        for each in batch:
+            if not each.is_cpu:
+                raise ValueError(f"{self!r} runs on the CPU, got a batch on {each.device}")
+            if each.layout is not torch.strided:
+                raise TypeError(f"{self!r} takes dense batches, got one of {each.layout}")
+
     def _check_values(self, input: Value) -> None:
         """Refuse tokens out of range: whole numbers are read once a call, floats never."""
+        if isinstance(input, Tensor) and input.is_floating_point():
+            return
         if not all(each.is_floating_point() for each in tensors(input)):
             self.network.check_values(input)
 

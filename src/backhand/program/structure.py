@@ -36,8 +36,8 @@ class Structure:
     """What a recording of a network and a loss depends on, as it is now.
 
     The check is made at every call, so it is a few comparisons in C. A container or an object's
-    attributes are compared with a copy; beside that, tensors are looked up anew and compared by
-    their address and how they lie, since `==` of two tensors says something else.
+    attributes are compared with a copy; beside that, tensors are compared by their address and
+    how they lie, since `==` of two tensors says something else.
     """
 
     def __init__(self, network: Layer, loss: Loss | None) -> None:
@@ -48,18 +48,18 @@ class Structure:
         self._live = [each for each, _ in found.containers]
         self._passing = [passing for _, passing in found.containers]
         self._kept = [copy.copy(each) for each in self._live]
-        # In a container, another tensor in the place of one with several elements is noticed,
-        # for == says neither yes nor no of those: of the many steady ones the smallest are left.
-        small = [(home, key) for home, key in found.steady if home[key].numel() <= 1]
-        places = [*found.tensors, *small]
-        self._homes, self._keys = [home for home, _ in places], [key for _, key in places]
-        self._shaped: list[Tensor] = [home[key] for home, key in places]
-        self._matrices = [each for each in self._shaped if each.dim() > 1]
-        self._steady: list[Tensor] = [home[key] for home, key in found.steady]
-        self._addresses = list(map(Tensor.data_ptr, self._shaped))
-        self._steady_addresses = list(map(Tensor.data_ptr, self._steady))
+        shaped = [home[key] for home, key in found.tensors]
+        self._tensors = [*shaped, *(home[key] for home, key in found.steady)]
+        self._addresses = list(map(Tensor.data_ptr, self._tensors))
+        self._matrices = [each for each in shaped if each.dim() > 1]
         self._strides = list(map(Tensor.stride, self._matrices))
-        self._counts = list(map(Tensor.numel, self._shaped))
+        self._shaped, self._counts = shaped, list(map(Tensor.numel, shaped))
+        # Another tensor in the place of one with several elements is noticed as the containers
+        # are compared, for == says neither yes nor no of those; of one element it may say yes.
+        places = [*found.tensors, *found.steady]
+        small = [(home, key) for home, key in places if home[key].numel() <= 1]
+        self._homes, self._keys = [home for home, _ in small], [key for _, key in small]
+        self._small = self._small_now()
         self._others = [(read, read()) for read in found.others]
         self.turn = 0
         """How often something that passes from call to call was found to be another."""
@@ -73,14 +73,16 @@ class Structure:
                 as_kept = False
             return (
                 (as_kept or self._holds_but_for_passing())
-                and list(map(Tensor.data_ptr, map(_look_up, self._homes, self._keys)))
-                == self._addresses
+                and list(map(Tensor.data_ptr, self._tensors)) == self._addresses
                 and list(map(Tensor.stride, self._matrices)) == self._strides
-                and list(map(Tensor.data_ptr, self._steady)) == self._steady_addresses
+                and (not self._small or self._small == self._small_now())
                 and (not self._others or all(read() == kept for read, kept in self._others))
             )
         except Exception:  # whatever cannot be compared with what was there is not the same
             return False
+
+    def _small_now(self) -> list[int]:
+        return list(map(id, map(_look_up, self._homes, self._keys)))
 
     def holds_to_the_last(self) -> bool:
         """Whether all is as it was, to the last row; for calls of many steps."""

@@ -37,18 +37,15 @@ class Stepwise:
     def run(self, *values: Any) -> Any:
         """See Bound."""
         found = whole(self._in_inference, values) if self._trains else self._in_inference(values)
-        if isinstance(found, tuple):
-            return tuple(each.clone() for each in found)
-        return None if found is None else found.clone()
+        if found is None or isinstance(found, Tensor):
+            return None if found is None else found.clone()
+        return tuple(each.clone() for each in found)
 
     def _in_inference(self, values: Sequence[Any]) -> Any:
         with InferenceMode(True):
-            return self._counted(values)
-
-    def _counted(self, values: Sequence[Any]) -> Any:
-        found = self._step(values)
-        self.tally.count += 1
-        return found
+            found = self._step(values)
+            self.tally.count += 1
+            return found
 
     def in_place(self, batch: Sequence[Tensor]) -> tuple[Callable[..., None], list[Tensor]]:
         """See Bound."""
@@ -84,7 +81,8 @@ class Stepwise:
         """Steps, until there are no more or Ctrl-C is pressed; whether there are no more."""
         with InferenceMode(True):
             for *batch, values in steps:
-                found = self._counted((*batch, *values))
+                found = self._step((*batch, *values))
+                self.tally.count += 1
                 if found is not None:
                     results.append(found.clone())
                 if interrupted():
