@@ -52,7 +52,7 @@ class Program:
         """For each live scalar the first step number of its parameters; None for a rate."""
 
     def _written_outside(self, outside: Mapping[int, Tensor]) -> list[int]:
-        """Where the memory, of weights and state, that a run writes to begins and ends, in order."""
+        """Where what a run writes to of weights and state begins and ends, in order."""
         targets = {target.storage for each in self.plan.operations for target in each.targets}
         storages = [outside[number].untyped_storage() for number in targets & outside.keys()]
         return sorted(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from functools import partial
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -61,9 +62,10 @@ class Recorded:
         """
         batch = [*input, *target]
         structure = self._structure_now(to_the_last=rows is not None)
-        key = (len(target), *map(_kind_of, batch))
+        kinds = map(_kind_of, batch)
         if rows is not None:
-            key = (len(target), *[((rows, *shape[1:]), *others) for shape, *others in key[1:]])
+            kinds = map(partial(_of_rows, rows), kinds)
+        key: tuple[Any, ...] = (len(target), *kinds)
         if structure.gates:
             key += tuple(gate.phase for gate in structure.gates)
         program = self._programs.get(key)
@@ -160,6 +162,12 @@ class Recorded:
     def __setstate__(self, state: dict[str, Any]) -> None:
         vars(self).update(state)
         self._forget()
+
+
+def _of_rows(rows: int, kind: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The kind of a batch of so many rows of data of this kind."""
+    shape, *others = kind
+    return ((rows, *shape[1:]), *others)
 
 
 def _own_batch(tensor: Tensor, rows: int | None) -> Tensor:
