@@ -41,10 +41,12 @@ def whole(work: Callable[..., Result], *arguments: Any) -> Result:
     try:
         return work(*arguments)
     finally:
-        signal(SIGINT, handler)
-        if _held:
-            _held.clear()
-            handler(SIGINT, None)
+        try:
+            signal(SIGINT, handler)
+        finally:  # pressed again just now, it is no reason to leave the first one for later work
+            if _held:
+                _held.clear()
+                handler(SIGINT, None)
 
 
 def interrupted() -> bool:

@@ -1,0 +1,114 @@
+"""Recordings in several threads at once are as those one after another."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+
+import jaxtyping
+import pytest
+import torch
+
+import backhand as bh
+from backhand.program import Replay
+from interrupts import assert_equal, assert_healthy, learnt_by
+
+BATCH = (torch.randn(8, 6), torch.randn(8, 3))
+
+
+@pytest.fixture(autouse=True)
+def _types_are_checked_elsewhere(monkeypatch):
+    """Their checks are slow, and no part of what runs at once."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+def network(seed: int = 0) -> bh.Sequential:
+    torch.manual_seed(seed)
+    layers = [bh.FullyConnected(6, 9), bh.Tanh(), bh.FullyConnected(9, 9), bh.FullyConnected(9, 3)]
+    made = bh.Sequential(layers).learn_with(bh.Adam())
+    made.layers[0].gate_with(bh.Gate(0.5))
+    return made
+
+
+def plain_step(network: bh.Layer) -> None:
+    prediction = network(BATCH[0])
+    network.backward(bh.MSELoss().backward(prediction, BATCH[1]), 0.01)
+
+
+def at_once(works: Sequence[Callable[[], object]], meanwhile: Callable[[], None]) -> None:
+    """Do each work in a thread of its own, and something else in this one until all have ended."""
+    together, problems = threading.Barrier(len(works)), []
+
+    def do(work: Callable[[], object]) -> None:
+        try:
+            together.wait()
+            work()
+        except Exception as problem:
+            problems.append(problem)
+
+    threads = [threading.Thread(target=do, args=(work,)) for work in works]
+    for thread in threads:
+        thread.start()
+    while any(thread.is_alive() for thread in threads):
+        meanwhile()
+    assert problems == []
+
+
+def test_threads_record_one_network_at_once() -> None:
+    for seed in range(10):
+        made, twin = network(seed), network(seed)
+        step = bh.TrainingStep(made, bh.MSELoss(), Replay())
+        predictions = [bh.Prediction(made, Replay()) for _ in range(3)]
+        works = [lambda step=step: step.record(*BATCH)]
+        works += [lambda each=each: each.record(BATCH[0]) for each in predictions]
+        expected = learnt_by(made)
+
+        def nothing_moves(made=made, expected=expected) -> None:
+            assert_equal(learnt_by(made), expected)
+
+        at_once(works, nothing_moves)
+        nothing_moves()
+        assert_healthy()
+        for each in predictions:
+            assert torch.equal(each(BATCH[0]), twin.predict(BATCH[0]))
+        for _ in range(3):
+            step(*BATCH, 0.01)
+            plain_step(twin)
+            assert_equal(learnt_by(made), learnt_by(twin))
+        assert str(predictions[0]) == str(bh.Prediction(twin, Replay()).record(BATCH[0]))
+        assert str(step) == str(bh.TrainingStep(twin, bh.MSELoss(), Replay()).record(*BATCH))
+
+
+def test_threads_train_networks_of_their_own_while_others_record() -> None:
+    made = [network(seed) for seed in range(6)]
+    twins = [network(seed) for seed in range(6)]
+
+    def train(network: bh.Layer) -> None:
+        for width in (1, 2, 8):
+            step = bh.TrainingStep(network, bh.MSELoss(), Replay())
+            for _ in range(10):
+                step(BATCH[0][:width], BATCH[1][:width], 0.01)
+            bh.Prediction(network, Replay())(BATCH[0])
+
+    randomness = torch.get_rng_state()
+    at_once([lambda each=each: train(each) for each in made], lambda: None)
+    assert torch.equal(torch.get_rng_state(), randomness)
+    assert_healthy()
+    for one, twin in zip(made, twins, strict=True):
+        train(twin)
+        assert_equal(learnt_by(one), learnt_by(twin))
+
+
+def test_a_thread_steps_plainly_while_another_records() -> None:
+    for seed in range(5):
+        made, stepped, twin = network(seed), network(seed), network(seed)
+        step = bh.TrainingStep(made, bh.MSELoss(), Replay())
+
+        def many(network=stepped) -> None:
+            for _ in range(20):
+                plain_step(network)
+
+        at_once([many, lambda step=step: step.record(*BATCH)], lambda: None)
+        many(twin)
+        assert_equal(learnt_by(stepped), learnt_by(twin))
+        assert_equal(learnt_by(made), learnt_by(network(seed)))
