@@ -72,4 +72,5 @@ __all__ = [
     "every_repeatable_native_layer",
     "every_rule",
     "every_weighted_loss",
+    "native_layers",
 ]

@@ -32,6 +32,9 @@ FLAGS = (
 """For this machine. Products and sums may be contracted into one rounding, which is the same at
 every run; nothing here lets the compiler forget that there are NaN and infinities."""
 
+STEADY = ("-ffp-contract=off",)
+"""More flags, where a row's bits shall not depend on how the compiler cut a loop."""
+
 SECONDS = 120
 """A compiler may take."""
 
@@ -138,24 +141,28 @@ def _unload(handle: int) -> None:
     dlclose(handle)
 
 
-def load(text: str) -> Library:
+def load(text: str, flags: tuple[str, ...] = ()) -> Library:
     """The library that a C source compiles to, from the cache where it is there.
 
     A compiler without OpenMP compiles for one thread.
+
+    Args:
+        text: of the source.
+        flags: more than FLAGS.
 
     Raises:
         CannotCompile: see there.
     """
     if "#pragma omp" in text:
         try:
-            library = _load(text, (*FLAGS, *THREADS))
+            library = _load(text, (*FLAGS, *flags, *THREADS))
             _keep_openmp()
             return library
         except TookTooLong:
             raise
         except CannotCompile:
             pass
-    return _load(text, FLAGS)
+    return _load(text, (*FLAGS, *flags))
 
 
 @functools.cache

@@ -15,7 +15,7 @@ from backhand.program.engines.native.layout import C_TYPES, REAL, Window, bytes_
 from backhand.program.engines.native.product import Product
 from backhand.program.engines.native.products import write_product
 from backhand.program.engines.native.writer import NotNative, Writer
-from backhand.program.plan import TEMPORARY, Operation, Plan
+from backhand.program.plan import CONSTANT, OUTSIDE, TEMPORARY, Operation, Plan
 
 SUPPORT = Path(__file__).parent
 
@@ -32,6 +32,7 @@ class Code:
         scalar_names: the live scalars of a step, in order.
         scratch: bytes.
         random: whether a step draws random numbers.
+        steady: whether a row's bits are the same in a batch of any size.
     """
 
     text: str
@@ -39,6 +40,7 @@ class Code:
     scalar_names: tuple[str, ...]
     scratch: int
     random: bool
+    steady: bool
 
 
 def write_c(plan: Plan, function: str, vector_bytes: int) -> Code:
@@ -49,11 +51,16 @@ def write_c(plan: Plan, function: str, vector_bytes: int) -> Code:
         function: the name of a step.
         vector_bytes: of the machine's vectors.
 
+    A plan that only goes forward, a prediction, is written so that each row's result has the
+    same bits in a batch of any size: every sum runs in an order that does not depend on it, and
+    no product and sum are contracted into one rounding, which compilers do as loops allow.
+
     Raises:
         NotNative: an operation cannot be written; says which.
     """
     lanes = {dtype: vector_bytes // dtype.itemsize for dtype in (torch.float32, torch.float64)}
-    writer = Writer(plan, lanes)
+    steady = all(each.phase == "forward" for each in plan.operations)
+    writer = Writer(plan, lanes, steady)
     write_body(writer)
     for number, view in enumerate(plan.results.values()):
         source = writer.window(view)
@@ -73,7 +80,7 @@ def write_c(plan: Plan, function: str, vector_bytes: int) -> Code:
         _step_function(writer, function, storages, scalar_names),
         _entry(writer, function, storages, scalar_names),
     ]
-    return Code("\n".join(parts), storages, scalar_names, writer.scratch, writer.draws > 0)
+    return Code("\n".join(parts), storages, scalar_names, writer.scratch, writer.draws > 0, steady)
 
 
 def support(name: str) -> str:
@@ -156,6 +163,9 @@ def _product(writer: Writer, operation: Operation) -> None:
     if _is(beta, 0):  # what was there does not matter then, NaN or not
         start = None
     product = Product(out, left, right, start, alpha_text, beta_text)
+    storages = writer.plan.storages
+    there = [storages[each.storage].kind in (OUTSIDE, CONSTANT) for each in operation.operands[-2:]]
+    fixed = (there[0], there[1])
     if operation.name in ("bmm", "baddbmm"):
         with writer.loops(out.shape[:1]) as (b,):
             inside = None if start is None else start.without_axis(0, b)
@@ -166,9 +176,10 @@ def _product(writer: Writer, operation: Operation) -> None:
                     out=out.without_axis(0, b), left=left.without_axis(0, b),
                     right=right.without_axis(0, b), start=inside,
                 ),
+                fixed,
             )  # fmt: skip
     else:
-        write_product(writer, product)
+        write_product(writer, product, fixed)
 
 
 def _is(value: object, number: int) -> bool:

@@ -39,27 +39,27 @@ static inline double bh_reduce(double x, uint64_t *n) {
 /* e^r - 1 for |r| <= log(2) / 2, by Taylor's series. */
 static inline float bh_small_expm1_f(float r) {
     float tail = 1.0f / 5040.0f;
-    tail = tail * r + 1.0f / 720.0f;
-    tail = tail * r + 1.0f / 120.0f;
-    tail = tail * r + 1.0f / 24.0f;
-    tail = tail * r + 1.0f / 6.0f;
-    tail = tail * r + 0.5f;
+    tail = fused_float(tail, r, 1.0f / 720.0f);
+    tail = fused_float(tail, r, 1.0f / 120.0f);
+    tail = fused_float(tail, r, 1.0f / 24.0f);
+    tail = fused_float(tail, r, 1.0f / 6.0f);
+    tail = fused_float(tail, r, 0.5f);
     return (tail * r) * r + r;
 }
 
 static inline double bh_small_expm1(double r) {
     double tail = 1.0 / 6227020800.0;
-    tail = tail * r + 1.0 / 479001600.0;
-    tail = tail * r + 1.0 / 39916800.0;
-    tail = tail * r + 1.0 / 3628800.0;
-    tail = tail * r + 1.0 / 362880.0;
-    tail = tail * r + 1.0 / 40320.0;
-    tail = tail * r + 1.0 / 5040.0;
-    tail = tail * r + 1.0 / 720.0;
-    tail = tail * r + 1.0 / 120.0;
-    tail = tail * r + 1.0 / 24.0;
-    tail = tail * r + 1.0 / 6.0;
-    tail = tail * r + 0.5;
+    tail = fused_double(tail, r, 1.0 / 479001600.0);
+    tail = fused_double(tail, r, 1.0 / 39916800.0);
+    tail = fused_double(tail, r, 1.0 / 3628800.0);
+    tail = fused_double(tail, r, 1.0 / 362880.0);
+    tail = fused_double(tail, r, 1.0 / 40320.0);
+    tail = fused_double(tail, r, 1.0 / 5040.0);
+    tail = fused_double(tail, r, 1.0 / 720.0);
+    tail = fused_double(tail, r, 1.0 / 120.0);
+    tail = fused_double(tail, r, 1.0 / 24.0);
+    tail = fused_double(tail, r, 1.0 / 6.0);
+    tail = fused_double(tail, r, 0.5);
     return (tail * r) * r + r;
 }
 

@@ -4,8 +4,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+import torch
+
 from backhand.program.engines.native.layout import C_TYPES, Window
 from backhand.program.engines.native.writer import SHARED, SHARED_PRODUCTS, Writer
+
+TILE = 24
+"""Vectors of a result that are kept in registers at once (half as many without AVX-512)."""
+
+
+def vectors_in_registers(writer: Writer) -> int:
+    """How many vectors of a result may be kept in registers at once."""
+    return TILE if writer.lanes and writer.lanes.get(torch.float32, 1) >= 16 else TILE // 2
 
 
 @dataclass(frozen=True)
@@ -48,10 +58,21 @@ class Product:
 
 def times(one: str, other: str) -> str:
     """Their product as C text; times 1 is nothing."""
-    ones = ("1.0", "1.0f")
-    if one in ones:
+    if is_one(one):
         return other
-    return one if other in ones else f"{one} * {other}"
+    return one if is_one(other) else f"{one} * {other}"
+
+
+def is_one(text: str) -> bool:
+    """Whether C text is the number 1."""
+    return text in ("1.0", "1.0f")
+
+
+def added(writer: Writer, total: str, one: str, other: str, kind: str) -> str:
+    """The C statement that adds a product, of elements or vectors of a kind, to a total."""
+    if writer.steady and not (is_one(one) or is_one(other)):
+        return f"{total} = fused_{kind}({one}, {other}, {total});"
+    return f"{total} += {times(one, other)};"
 
 
 def is_side_by_side(window: Window, axis: int) -> bool:
@@ -87,6 +108,13 @@ class counted:
         self.block.__exit__(None, None, None)
 
 
+def parts(length: int, step: int) -> list[tuple[int, int, int]]:
+    """Begin, end and step of the loops that walk a length in steps, the last one shorter."""
+    whole = length - length % step
+    found = [(0, whole, step), (whole, length, length - whole)]
+    return [each for each in found if each[0] < each[1]]
+
+
 def shifted(index: str, by: int) -> str:
     """An index, plus a number."""
     if index.isdigit():
@@ -101,5 +129,10 @@ def load(window: Window, row: str, column: str, width: int) -> str:
         return text
     kind = f"{C_TYPES[window.dtype]}_{width}"
     if window.number is not None or window.stride[1] == 0:
-        return f"({kind}){{{', '.join([text] * width)}}}"
+        return spread(text, kind, width)
     return f"BH_LOAD({kind}, &{text})"
+
+
+def spread(text: str, kind: str, width: int) -> str:
+    """A vector with one element in all its lanes, as C text."""
+    return text if width == 1 else f"({kind}){{{', '.join([text] * width)}}}"

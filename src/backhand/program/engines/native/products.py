@@ -11,31 +11,62 @@ run.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
 
 from backhand.program.engines.native.dots import cost_of_dots, write_dots
 from backhand.program.engines.native.layout import C_TYPES
-from backhand.program.engines.native.product import Product, times
-from backhand.program.engines.native.tiles import cost_of_vectors, write_vectors
+from backhand.program.engines.native.product import Product, is_side_by_side, times
+from backhand.program.engines.native.tiles import cost_of_vectors, packed, write_vectors
 from backhand.program.engines.native.writer import Writer
 
 
-def write_product(writer: Writer, product: Product) -> None:
-    """Write a product in its cheapest form."""
+def write_product(
+    writer: Writer, product: Product, fixed: tuple[bool, bool] = (False, False)
+) -> None:
+    """Write a product in its cheapest form; in a steady step, in the one that suits any batch.
+
+    Args:
+        fixed: whether left and right were there before the step.
+    """
     m, k, n = product.sizes
     if m == 0 or n == 0:
         return
     if writer.lanes is None or k == 0:
         _write_plain(writer, product)
         return
-    forms: list[tuple[float, Callable[[], None]]] = [
-        (cost_of_vectors(writer, product), lambda: write_vectors(writer, product)),
-        (
-            cost_of_vectors(writer, product.turned()),
-            lambda: write_vectors(writer, product.turned()),
-        ),
-        (cost_of_dots(writer, product), lambda: write_dots(writer, product)),
-    ]
-    min(forms, key=lambda form: form[0])[1]()
+    with writer.block():
+        dots = vectors = True
+        if writer.steady:
+            product, dots = _steady(writer, product, fixed)
+            vectors = not dots
+        forms: list[tuple[float, Callable[[], None]]] = []
+        if vectors:
+            for each in (product, product.turned()):
+                forms.append((cost_of_vectors(writer, each), partial(write_vectors, writer, each)))
+        if dots:
+            forms.append((cost_of_dots(writer, product), partial(write_dots, writer, product)))
+        min(forms, key=lambda form: form[0])[1]()
+
+
+def _steady(writer: Writer, product: Product, fixed: tuple[bool, bool]) -> tuple[Product, bool]:
+    """The product, and whether it is written as dot products.
+
+    In either form, a sum runs in an order of its own length alone, so that a row's bits are the
+    same in a batch of any size; the two orders differ. So the operand that has no rows of the
+    batch decides between them, by how it lies; the other one is packed where it lies otherwise.
+    """
+    left, right = product.left, product.right
+    lies = is_side_by_side(left, 1), is_side_by_side(right, 0)
+    if left.number is not None or right.number is not None:
+        dots = True
+    else:
+        dots = lies[fixed.index(True)] if fixed[0] != fixed[1] else all(lies)
+    if dots and not lies[0]:
+        left = packed(writer, left)
+    if dots and not lies[1]:
+        right = packed(writer, right.turned()).turned()
+    return replace(product, left=left, right=right), dots
 
 
 def _write_plain(writer: Writer, product: Product) -> None:

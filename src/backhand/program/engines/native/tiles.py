@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import torch
-
 from backhand.program.engines.native.layout import C_TYPES, Window
 from backhand.program.engines.native.product import (
     Product,
+    added,
     counted,
+    is_one,
     is_side_by_side,
     load,
+    parts,
     shifted,
-    times,
+    spread,
+    vectors_in_registers,
 )
 from backhand.program.engines.native.writer import Writer
 
-TILE = 24
-"""Vectors of a result that are kept in registers at once (half as many without AVX-512)."""
 ROWS = 6
 PACKED_TOGETHER = 16
 """Rows of a matrix that are packed together: as many floats as a cache line holds."""
@@ -46,15 +46,11 @@ def write_vectors(writer: Writer, product: Product) -> None:
     width = writer.width(dtype, n)
     with writer.block():
         if not is_side_by_side(product.right, 1):
-            product = replace(product, right=_packed(writer, product.right))
+            product = replace(product, right=packed(writer, product.right))
         whole, rest = _column_tiles(n, width)
         widest = max(len(rest), 4 if whole else 1)
-        budget = TILE if writer.lanes and writer.lanes.get(torch.float32, 1) >= 16 else TILE // 2
-        rows = max(1, min(ROWS, m, budget // widest))
-        full = m - m % rows
-        for begin, end, step in ((0, full, rows), (full, m, m % rows)):
-            if end - begin == 0:
-                continue
+        rows = max(1, min(ROWS, m, vectors_in_registers(writer) // widest))
+        for begin, end, step in parts(m, rows):
             with counted(writer, begin, end, step, shared=m * k * n) as i:
                 if whole:
                     with counted(writer, 0, whole * 4 * width, 4 * width) as j:
@@ -100,8 +96,12 @@ def _tile(
                 writer.line(f"const {kind} r{column} = {load(product.right, inner, at, width)};")
             for row in range(rows):
                 factor = product.left.at(shifted(i, row), inner)
+                if writer.steady and not is_one(factor):
+                    writer.line(f"const {kind} f{row} = {spread(factor, kind, width)};")
+                    factor = f"f{row}"
                 for column in range(len(starts)):
-                    writer.line(f"{totals[row, column]} += {times(factor, f'r{column}')};")
+                    total = totals[row, column]
+                    writer.line(added(writer, total, factor, f"r{column}", kind))
         if is_side_by_side(product.out, 1):
             _store_vectors(writer, product, i, columns, totals, kind, width)
         else:
@@ -163,7 +163,7 @@ def _store_elements(
                 writer.line(f"{product.out.at(*at)} = {product.finished(value, begun)};")
 
 
-def _packed(writer: Writer, matrix: Window) -> Window:
+def packed(writer: Writer, matrix: Window) -> Window:
     """The matrix copied row by row, its columns side by side.
 
     Some rows at a time, from side to side: whole columns would come from, and whole rows go to,
@@ -172,10 +172,7 @@ def _packed(writer: Writer, matrix: Window) -> Window:
     k, n = matrix.shape
     name = writer.pack_space(matrix.dtype, k * n)
     copy = Window(name, (k, n), (n, 1), 0, matrix.dtype)
-    whole = k - k % PACKED_TOGETHER
-    for begin, end, step in ((0, whole, PACKED_TOGETHER), (whole, k, k - whole)):
-        if begin == end:
-            continue
+    for begin, end, step in parts(k, PACKED_TOGETHER):
         with (
             counted(writer, begin, end, step, shared=MOVE * k * n) as first,
             writer.loops([n, step]) as (j, i),

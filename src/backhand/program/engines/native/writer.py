@@ -40,6 +40,7 @@ class Writer:
     Args:
         plan: what to write.
         lanes: for each real dtype, the elements in the widest vector; None for plain C99.
+        steady: whether a row's bits shall be the same in a batch of any size.
 
     Attributes:
         lines: of C, indented.
@@ -48,9 +49,12 @@ class Writer:
         position: of the operation being written.
     """
 
-    def __init__(self, plan: Plan, lanes: dict[torch.dtype, int] | None) -> None:
+    def __init__(
+        self, plan: Plan, lanes: dict[torch.dtype, int] | None, steady: bool = False
+    ) -> None:
         self.plan = plan
         self.lanes = lanes
+        self.steady = steady
         self.lines: list[str] = []
         self.scratch = 0
         self.draws = 0
