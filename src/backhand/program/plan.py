@@ -155,6 +155,14 @@ class Plan:
                 names_in(scalar.tree)
         return found
 
+    def varying(self) -> set[int]:
+        """The storages whose values depend on the arguments of a step."""
+        found = {view.storage for view in self.arguments.values()}
+        for operation in self.operations:
+            if any(view.storage in found for view in operation.reads()):
+                found |= {view.storage for view in operation.targets}
+        return found
+
     def writes_to(self, view: View) -> bool:
         """Whether some operation writes to the storage of a view."""
         targets = (target for each in self.operations for target in each.targets)

@@ -53,6 +53,23 @@ class TurnedRows(Multiplied):
         return (self.weight.value @ input.t()).t(), None
 
 
+class Made(TurnedRows):
+    """As TurnedRows, of a weight that is computed in the prediction itself."""
+
+    def forward(self, input, training):
+        weight = self.weight.value / (self.weight.value.square().sum() ** 0.5)
+        return (weight @ input.t()).t(), None
+
+
+class Pairs(bh.Layer):
+    """Products of two matrices that both come from the row, whose elements lie a batch apart."""
+
+    def forward(self, input, training):
+        both = torch.cat([input.t(), input.t().square()]).view(2, input.shape[1], -1)
+        both = both.permute(2, 0, 1)
+        return torch.bmm(torch.bmm(both, both.transpose(1, 2)), both).flatten(1), None
+
+
 class Sums(bh.Layer):
     """Sums, means and softmax along a row; sums of products, which compilers like to contract."""
 
@@ -76,6 +93,10 @@ def of_layers(*kinds):
     return made
 
 
+def paired(inputs: int, width: int) -> bh.Sequential:
+    return bh.Sequential([Pairs(), bh.FullyConnected(2 * inputs, width), bh.Tanh()])
+
+
 def scaled(inputs: int, width: int) -> bh.Sequential:
     """Products and sums of numbers, in one loop or in two."""
     return bh.Sequential(
@@ -95,6 +116,8 @@ NETWORKS = {
     "multiplied": of_layers(Multiplied, bh.FullyConnected),
     "turned": of_layers(Turned, TurnedRows),
     "turned rows": of_layers(TurnedRows, Turned),
+    "made": of_layers(Made, Made),
+    "paired": paired,
 }
 
 

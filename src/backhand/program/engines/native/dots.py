@@ -99,7 +99,11 @@ def _dots(writer: Writer, product: Product, rows: list[str], columns: list[str])
                 _add_vectors(writer, product, rows, columns, totals, inner, width)
             done += steps * width
         width //= 2
-    sums = _sums(writer, totals, len(columns), f"{type_}_{2 * width}", type_) or ["0"] * len(cells)
+    kind = f"{type_}_{2 * width}"
+    if done == k and _is_stored_together(product, columns):
+        _store_together(writer, product, rows, columns, totals, kind)
+        return
+    sums = _sums(writer, totals, len(columns), kind, type_) or ["0"] * len(cells)
     for before, (row, column) in zip(sums, cells, strict=True):
         i, j = rows[row], columns[column]
         total = writer.fresh("t")
@@ -109,6 +113,37 @@ def _dots(writer: Writer, product: Product, rows: list[str], columns: list[str])
             writer.line(added(writer, total, *factors, type_))
         start = None if product.start is None else product.start.at(i, j)
         writer.line(f"{product.out.at(i, j)} = {product.finished(total, start)};")
+
+
+def _is_stored_together(product: Product, columns: list[str]) -> bool:
+    """Whether the results in some columns of a row make one vector, and what they start from."""
+    start = product.start
+    return (
+        len(columns) == ABREAST
+        and product.out.stride[1] == 1
+        and (start is None or start.number is not None or start.stride[1] in (0, 1))
+    )
+
+
+def _store_together(
+    writer: Writer,
+    product: Product,
+    rows: list[str],
+    columns: list[str],
+    totals: list[str],
+    kind: str,
+) -> None:
+    """Store the sums of each row as one vector; all are read before the first is written."""
+    four = f"{C_TYPES[product.out.dtype]}_{ABREAST}"
+    finished = []
+    for row, i in enumerate(rows):
+        sums = ", ".join(totals[row * ABREAST : (row + 1) * ABREAST])
+        start = None if product.start is None else load(product.start, i, columns[0], ABREAST)
+        finished.append(writer.fresh("s"))
+        writer.line(f"{four} {finished[-1]} = folds_{kind}({sums});")
+        writer.line(f"{finished[-1]} = {product.finished(finished[-1], start)};")
+    for i, name in zip(rows, finished, strict=True):
+        writer.line(f"BH_STORE({four}, &{product.out.at(i, columns[0])}, {name});")
 
 
 def _add_vectors(

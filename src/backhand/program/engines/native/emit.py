@@ -15,7 +15,7 @@ from backhand.program.engines.native.layout import C_TYPES, REAL, Window, bytes_
 from backhand.program.engines.native.product import Product
 from backhand.program.engines.native.products import write_product
 from backhand.program.engines.native.writer import NotNative, Writer
-from backhand.program.plan import CONSTANT, OUTSIDE, TEMPORARY, Operation, Plan
+from backhand.program.plan import TEMPORARY, Operation, Plan
 
 SUPPORT = Path(__file__).parent
 
@@ -163,9 +163,8 @@ def _product(writer: Writer, operation: Operation) -> None:
     if _is(beta, 0):  # what was there does not matter then, NaN or not
         start = None
     product = Product(out, left, right, start, alpha_text, beta_text)
-    storages = writer.plan.storages
-    there = [storages[each.storage].kind in (OUTSIDE, CONSTANT) for each in operation.operands[-2:]]
-    fixed = (there[0], there[1])
+    one, other = operation.operands[-2:]
+    fixed = one.storage not in writer.varying, other.storage not in writer.varying
     if operation.name in ("bmm", "baddbmm"):
         with writer.loops(out.shape[:1]) as (b,):
             inside = None if start is None else start.without_axis(0, b)

@@ -1,5 +1,6 @@
 /* exp, expm1, tanh and sigmoid without branches, so that loops over them become vector code.
-   Float32: within 2 units in the last place; float64: within 1e-15 relative. NaN stays NaN. */
+   Float32: within 2 units in the last place; float64: within 1e-15 relative. NaN stays NaN.
+   Products are added in one rounding wherever that saves one, in every loop alike. */
 
 static inline float bh_power_of_two_f(uint32_t exponent) {
     uint32_t bits = (exponent + 127u) << 23;
@@ -18,22 +19,22 @@ static inline double bh_power_of_two(uint64_t exponent) {
 /* x = n log 2 + r: returns r, and n + 2^20 (2^40 in double), which is never negative. */
 static inline float bh_reduce_f(float x, uint32_t *n) {
     const float shift = 12582912.0f; /* 1.5 * 2^23: adding it rounds to a whole number */
-    float shifted = x * 1.44269504f + shift;
+    float shifted = fused_float(x, 1.44269504f, shift);
     float whole = shifted - shift;
     uint32_t bits;
     memcpy(&bits, &shifted, sizeof bits);
     *n = bits - 0x4B400000u;
-    return (x - whole * 0.693145752f) - whole * 1.42860677e-6f;
+    return fused_float(-whole, 1.42860677e-6f, fused_float(-whole, 0.693145752f, x));
 }
 
 static inline double bh_reduce(double x, uint64_t *n) {
     const double shift = 6755399441055744.0; /* 1.5 * 2^52 */
-    double shifted = x * 1.4426950408889634 + shift;
+    double shifted = fused_double(x, 1.4426950408889634, shift);
     double whole = shifted - shift;
     uint64_t bits;
     memcpy(&bits, &shifted, sizeof bits);
     *n = bits - 0x4338000000000000u;
-    return (x - whole * 0.69314718036912382) - whole * 1.9082149292705877e-10;
+    return fused_double(-whole, 1.9082149292705877e-10, fused_double(-whole, 0.69314718036912382, x));
 }
 
 /* e^r - 1 for |r| <= log(2) / 2, by Taylor's series. */
@@ -44,7 +45,7 @@ static inline float bh_small_expm1_f(float r) {
     tail = fused_float(tail, r, 1.0f / 24.0f);
     tail = fused_float(tail, r, 1.0f / 6.0f);
     tail = fused_float(tail, r, 0.5f);
-    return (tail * r) * r + r;
+    return fused_float(tail * r, r, r);
 }
 
 static inline double bh_small_expm1(double r) {
@@ -60,7 +61,7 @@ static inline double bh_small_expm1(double r) {
     tail = fused_double(tail, r, 1.0 / 24.0);
     tail = fused_double(tail, r, 1.0 / 6.0);
     tail = fused_double(tail, r, 0.5);
-    return (tail * r) * r + r;
+    return fused_double(tail * r, r, r);
 }
 
 static inline float bh_exp_f(float x) {
@@ -93,8 +94,8 @@ static inline float bh_expm1_f(float x) {
     r = bh_reduce_f(x, &n);
     half = (uint32_t)((int32_t)n >> 1);
     lower = bh_power_of_two_f(half);
-    return (bh_small_expm1_f(r) * lower + (lower - bh_power_of_two_f(half - n))) *
-           bh_power_of_two_f(n - half);
+    lower = fused_float(bh_small_expm1_f(r), lower, lower - bh_power_of_two_f(half - n));
+    return lower * bh_power_of_two_f(n - half);
 }
 
 static inline double bh_expm1(double x) {
@@ -105,8 +106,8 @@ static inline double bh_expm1(double x) {
     r = bh_reduce(x, &n);
     half = (uint64_t)((int64_t)n >> 1);
     lower = bh_power_of_two(half);
-    return (bh_small_expm1(r) * lower + (lower - bh_power_of_two(half - n))) *
-           bh_power_of_two(n - half);
+    lower = fused_double(bh_small_expm1(r), lower, lower - bh_power_of_two(half - n));
+    return lower * bh_power_of_two(n - half);
 }
 
 /* tanh |x| = t / (t + 2) with t = e^2|x| - 1, exact to the last places near 0 too. */
@@ -116,7 +117,7 @@ static inline float bh_tanh_f(float x) {
     size = size > 10.0f ? 10.0f : size;
     t = bh_small_expm1_f(bh_reduce_f(2.0f * size, &n));
     power = bh_power_of_two_f(n);
-    t = power * t + (power - 1.0f);
+    t = fused_float(power, t, power - 1.0f);
     return copysignf(t / (t + 2.0f), x);
 }
 
@@ -126,7 +127,7 @@ static inline double bh_tanh(double x) {
     size = size > 22.0 ? 22.0 : size;
     t = bh_small_expm1(bh_reduce(2.0 * size, &n));
     power = bh_power_of_two(n);
-    t = power * t + (power - 1.0);
+    t = fused_double(power, t, power - 1.0);
     return copysign(t / (t + 2.0), x);
 }
 

@@ -20,6 +20,9 @@ from backhand.program.engines.native.product import Product, is_side_by_side, ti
 from backhand.program.engines.native.tiles import cost_of_vectors, packed, write_vectors
 from backhand.program.engines.native.writer import Writer
 
+FEW = 8
+"""Rows that pay for packing what they are multiplied with."""
+
 
 def write_product(
     writer: Writer, product: Product, fixed: tuple[bool, bool] = (False, False)
@@ -27,7 +30,7 @@ def write_product(
     """Write a product in its cheapest form; in a steady step, in the one that suits any batch.
 
     Args:
-        fixed: whether left and right were there before the step.
+        fixed: whether left and right are the same in every batch.
     """
     m, k, n = product.sizes
     if m == 0 or n == 0:
@@ -53,20 +56,30 @@ def _steady(writer: Writer, product: Product, fixed: tuple[bool, bool]) -> tuple
     """The product, and whether it is written as dot products.
 
     In either form, a sum runs in an order of its own length alone, so that a row's bits are the
-    same in a batch of any size; the two orders differ. So the operand that has no rows of the
-    batch decides between them, by how it lies; the other one is packed where it lies otherwise.
+    same in a batch of any size; the two orders differ. So what decides between them is the same
+    in every batch: of a matrix with rows of the batch, where its elements lie and how many they
+    are is not, of the other one it is. What lies otherwise than the form wants is packed.
     """
     left, right = product.left, product.right
-    lies = is_side_by_side(left, 1), is_side_by_side(right, 0)
     if left.number is not None or right.number is not None:
         dots = True
+    elif fixed == (True, False):
+        dots = is_side_by_side(left, 1) and _suits_dots(writer, product.turned())
     else:
-        dots = lies[fixed.index(True)] if fixed[0] != fixed[1] else all(lies)
-    if dots and not lies[0]:
+        dots = fixed[1] and is_side_by_side(right, 0) and _suits_dots(writer, product)
+    if dots and not is_side_by_side(left, 1):
         left = packed(writer, left)
-    if dots and not lies[1]:
+    if dots and not is_side_by_side(right, 0):
         right = packed(writer, right.turned()).turned()
     return replace(product, left=left, right=right), dots
+
+
+def _suits_dots(writer: Writer, product: Product) -> bool:
+    """Whether few rows times the right matrix are cheaper as dot products."""
+    _, k, n = product.sizes
+    few = replace(product.left, shape=(FEW, k), stride=(k, 1))
+    product = replace(product, left=few, out=replace(product.out, shape=(FEW, n), stride=(n, 1)))
+    return cost_of_dots(writer, product) <= cost_of_vectors(writer, product)
 
 
 def _write_plain(writer: Writer, product: Product) -> None:

@@ -47,6 +47,7 @@ class Writer:
         scratch: bytes of scratch memory that the body needs.
         draws: whether it draws random numbers.
         position: of the operation being written.
+        varying: see Plan.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class Writer:
         self.plan = plan
         self.lanes = lanes
         self.steady = steady
+        self.varying = plan.varying()
         self.lines: list[str] = []
         self.scratch = 0
         self.draws = 0
