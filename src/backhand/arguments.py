@@ -13,6 +13,9 @@ from typing import Any
 LARGEST = (1 << 31) - 1
 """Of sizes: what torch and C count with."""
 
+LARGEST_RATE = (2 - 2**-23) * 2.0**127
+"""The largest float32: torch refuses more in the middle of a step, and C makes infinity of it."""
+
 
 def whole(owner: str, name: str, value: Any, least: float = 1, most: float = LARGEST) -> int:
     """The value as an int.
@@ -79,6 +82,20 @@ def _as_float(owner: str, name: str, value: Any) -> float:
         return float(value)
     except OverflowError:
         return math.nan
+
+
+def checked_rate(learning_rate: Any) -> float:
+    """The learning rate as a float; a tensor or array of one number is one, too.
+
+    Raises:
+        ValueError: it is negative, not a number, or beyond LARGEST_RATE.
+    """
+    if not 0 <= learning_rate <= LARGEST_RATE:
+        raise ValueError(
+            "learning rate: expected a finite number of 0 or more, which float32 holds, "
+            f"got {learning_rate}"
+        )
+    return float(learning_rate)
 
 
 def instance(owner: str, name: str, value: Any, kind: type) -> Any:

@@ -6,14 +6,14 @@ the outermost backward settles.
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import torch
 from torch import Tensor
 
+from backhand.arguments import checked_rate
+from backhand.constructed import constructor_of, written
 from backhand.learning.buffer import Buffer
 from backhand.learning.gates import Gate
 from backhand.learning.parameter import Parameter, lay_side_by_side
@@ -113,7 +113,7 @@ class Layer:
                 f"{self!r}.backward: no call is waiting for it; "
                 "call the layer first, and backward once for each call"
             )
-        rate = checked_learning_rate(learning_rate)
+        rate = checked_rate(learning_rate)
         memory, expected, dtype = self._awaiting_backward
         if shape_of(error) != expected:
             raise LayerError(
@@ -267,7 +267,7 @@ class Layer:
 
     def settings(self) -> dict[str, Any]:
         """The constructor's arguments, from attributes of the same names: for `save` and `repr`."""
-        names = list(_constructor_of(self))
+        names = list(constructor_of(self))
         missing = [name for name in names if not hasattr(self, name)]
         if missing:
             raise AttributeError(
@@ -277,19 +277,10 @@ class Layer:
         return {name: getattr(self, name) for name in names}
 
     def __repr__(self) -> str:
-        parameters = _constructor_of(self)
         try:
-            settings = self.settings()
+            return written(self, self.settings())
         except AttributeError:
             return f"{type(self).__name__}(…)"
-        words = []
-        for name, value in settings.items():
-            default = parameters[name].default
-            if default is inspect.Parameter.empty:
-                words.append(repr(value))
-            elif value != default:
-                words.append(f"{name}={value!r}")
-        return f"{type(self).__name__}({', '.join(words)})"
 
     # Checks for authors; no tensor is read for them.
 
@@ -301,33 +292,6 @@ class Layer:
             )
         if input.dtype is not like.dtype:
             raise LayerError(f"{self!r} expected input of {like.dtype}, got {input.dtype}")
-
-
-def _constructor_of(layer: Layer) -> Mapping[str, inspect.Parameter]:
-    """The parameters of a layer's constructor, by name."""
-    kind: Any = type(layer)
-    return _signature(kind).parameters
-
-
-_signature = functools.cache(inspect.signature)
-
-
-LARGEST_RATE = torch.finfo(torch.float32).max
-"""What float32 holds: torch refuses more in the middle of a step, and C makes infinity of it."""
-
-
-def checked_learning_rate(learning_rate: Any) -> float:
-    """The learning rate as a float; a tensor or array of one number is one, too.
-
-    Raises:
-        ValueError: it is negative, not a number, or beyond LARGEST_RATE.
-    """
-    if not 0 <= learning_rate <= LARGEST_RATE:
-        raise ValueError(
-            "learning rate: expected a finite number of 0 or more, which float32 holds, "
-            f"got {learning_rate}"
-        )
-    return float(learning_rate)
 
 
 def placed(problem: Exception, name: str, child: Layer) -> Exception:

@@ -6,9 +6,7 @@ A loss is a pure function of (prediction, target). Its value is the mean over th
 
 from __future__ import annotations
 
-import functools
-import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -16,6 +14,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backhand.arguments import finite, shown
+from backhand.constructed import constructor_of, written
 
 Numbers: TypeAlias = Tensor | Sequence[float] | float
 """Weights, as a constructor takes them."""
@@ -60,23 +59,12 @@ class Loss:
         """
 
     def __repr__(self) -> str:
-        kind: Any = type(self)
-        words = []
-        for name, parameter in _parameters_of(kind).items():
-            value = getattr(self, name)
-            if isinstance(value, Tensor):
-                value = value.tolist()
-            if parameter.default is inspect.Parameter.empty:
-                words.append(repr(value))
-            elif value != parameter.default:
-                words.append(f"{name}={value!r}")
-        return f"{type(self).__name__}({', '.join(words)})"
-
-
-@functools.cache
-def _parameters_of(kind: Any) -> Mapping[str, inspect.Parameter]:
-    """The parameters of a loss's constructor, by name."""
-    return inspect.signature(kind).parameters
+        arguments = {name: getattr(self, name) for name in constructor_of(self)}
+        listed = {
+            name: value.tolist() if isinstance(value, Tensor) else value
+            for name, value in arguments.items()
+        }
+        return written(self, listed)
 
 
 class Elementwise(Loss):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from backhand.layer import checked_learning_rate
+from backhand.arguments import checked_rate
 from backhand.learning.whole import InferenceMode
 from backhand.values import together
 
@@ -78,7 +78,7 @@ class TrainingStepInPlace(_InPlace):
 
     def __call__(self, learning_rate: float) -> Any:
         """One step; returns the loss before it, in a tensor that the next call writes over."""
-        learning_rate = checked_learning_rate(learning_rate)
+        learning_rate = checked_rate(learning_rate)
         program = self._program
         if not (self._structure.still_holds() and program.counts_hold(self._structure)):
             self._bind()

@@ -10,7 +10,8 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from backhand.layer import LARGEST_RATE, Layer, checked_learning_rate
+from backhand.arguments import LARGEST_RATE, checked_rate
+from backhand.layer import Layer
 from backhand.learning.parameter import lay_side_by_side
 from backhand.losses import Loss
 from backhand.program.engines import Engine
@@ -58,7 +59,7 @@ class TrainingStep(Recorded):
         self, input: Value, target: Value, learning_rate: float
     ) -> Float[Tensor, ""] | None:
         """One step on one batch; returns the loss before it, where losses are asked for."""
-        learning_rate = checked_learning_rate(learning_rate)
+        learning_rate = checked_rate(learning_rate)
         self._check_values(input)
         inputs, targets = tensors(input), tensors(target)
         program = self._program(inputs, targets)
@@ -94,7 +95,7 @@ class TrainingStep(Recorded):
         rates = list(map(float, learning_rates))
         if not all(0 <= rate <= LARGEST_RATE for rate in rates):
             for rate in rates:
-                checked_learning_rate(rate)
+                checked_rate(rate)
         if order.dtype is not torch.int64:
             raise TypeError(f"run: expected an order of int64 rows, got {order.dtype}")
         self._check_values(inputs)

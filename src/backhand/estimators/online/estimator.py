@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import torch
 from torch import Tensor
 
-from backhand.arguments import bare, finite, real, shown, whole
+from backhand.arguments import bare, checked_rate, finite, real, shown, whole
 from backhand.estimators.online.columns import Columns, number, numbers
 from backhand.estimators.online.contents import Contents, checked_seed, distinct, plain
 from backhand.estimators.online.learner import Learner
 from backhand.files import written_whole
-from backhand.layer import Layer, checked_learning_rate
+from backhand.layer import Layer
 from backhand.layers import FullyConnected, ReLU, Sigmoid, Tanh
 from backhand.learning import rules
 from backhand.learning.rules import Adam, UpdateRule
@@ -107,7 +107,7 @@ class OnlineEstimator:
             raise ValueError(
                 f"{name}: activation: expected one of {known}, got {self.activation!r}"
             )
-        checked_learning_rate(real(name, "learning_rate", self.learning_rate))
+        checked_rate(real(name, "learning_rate", self.learning_rate))
         if self.rule is not None and not isinstance(self.rule, UpdateRule):
             raise TypeError(f"{name}: rule: expected an UpdateRule or None, got {self.rule!r}")
         whole(name, "max_features", self.max_features)
