@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from backhand.program.export.c import CFiles
+    from backhand.program.export.c_files import CFiles
     from backhand.values import Value
 
 LOSSES = ("mse", "binary-cross-entropy", "cross-entropy")

@@ -36,6 +36,7 @@ from backhand.program.calls import (
     tensors_in,
 )
 from backhand.program.scalars import Live, evaluate
+from backhand.program.stand_ins import StandIns
 
 SEES_ONLY_SHAPES = frozenset(
     "__get__ __len__ dim ndimension size stride storage_offset numel nelement element_size "
@@ -128,7 +129,7 @@ class Recorder(TorchFunctionMode):
         phase, path, layer, parameter = self._place()
         written = (self._written(args), self._written(kwargs))
         stand_ins = (
-            _StandIns(self.recording.outside, self._lookup) if _may_write(name, kwargs) else None
+            StandIns(self.recording.outside, self._lookup) if _may_write(name, kwargs) else None
         )
         seen: list[tuple[Tensor, Tensor]] = []
 
@@ -261,45 +262,3 @@ def _may_write(name: str, kwargs: Mapping[str, Any]) -> bool:
 def _destination(args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:
     """What a call that writes is given to write to: `out`, else its first operand."""
     return kwargs["out"] if "out" in kwargs else [*args, *kwargs.values()][0]
-
-
-LARGE = 1 << 20
-"""Bytes from which a tensor gets no stand-in to be written to."""
-
-
-class _StandIns:
-    """For one call: tensors of the same geometry in place of those that were there before.
-
-    Attributes:
-        too_large: whether the first of them would take much memory.
-    """
-
-    def __init__(
-        self, outside: Mapping[int, Tensor], lookup: Callable[[Tensor], int | None]
-    ) -> None:
-        self._outside = outside
-        self._lookup = lookup
-        self._storages: dict[int, Tensor] = {}
-        self._originals: dict[int, Tensor] = {}
-        self.too_large = False
-
-    def of(self, tensor: Tensor) -> Tensor:
-        """The tensor itself, where the step made it; else its stand-in."""
-        number = self._lookup(tensor)
-        if number is None or number not in self._outside:
-            return tensor
-        if tensor.untyped_storage().nbytes() > LARGE:
-            self.too_large = True
-            return tensor
-        if number not in self._storages:
-            size = tensor.untyped_storage().nbytes() // tensor.element_size()
-            self._storages[number] = torch.zeros(size, dtype=tensor.dtype, device=tensor.device)
-        stand_in = self._storages[number].as_strided(
-            tensor.shape, tensor.stride(), tensor.storage_offset()
-        )
-        self._originals[id(stand_in)] = tensor
-        return stand_in
-
-    def back(self, value: Any) -> Any:
-        """The original, where a call returned a stand-in it was given."""
-        return self._originals.get(id(value), value)

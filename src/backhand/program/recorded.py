@@ -21,7 +21,7 @@ from backhand.program.structure import Structure
 from backhand.values import Value, tensors
 
 if TYPE_CHECKING:
-    from backhand.program.export.c import CFiles
+    from backhand.program.export.c_files import CFiles
 
 _kind_of: Callable[[Tensor], tuple[Any, ...]] = attrgetter("shape", "dtype", "is_cpu", "layout")
 

@@ -22,7 +22,7 @@ from backhand.program.recorded import Recorded
 from backhand.values import Value, row_count, rows_of, tensors
 
 if TYPE_CHECKING:
-    from backhand.program.export.c import CFiles
+    from backhand.program.export.c_files import CFiles
 
 
 class TrainingStep(Recorded):

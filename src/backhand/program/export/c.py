@@ -8,12 +8,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from backhand.files import written_together
 from backhand.layer import Layer
 from backhand.losses import Loss
 from backhand.program.calls import contiguous_strides
@@ -23,6 +21,7 @@ from backhand.program.engines.native.indexing import write_copy
 from backhand.program.engines.native.layout import C_TYPES, Window
 from backhand.program.engines.native.writer import Writer
 from backhand.program.engines.plan_memory import PlanMemory
+from backhand.program.export.c_files import CFiles
 from backhand.program.line import RATE, Line, record_prediction, record_training
 from backhand.program.plan import ARGUMENT, CONSTANT, OUTSIDE, Plan
 from backhand.program.planning import plan_line
@@ -30,39 +29,6 @@ from backhand.values import Value, rows_of, tensors
 
 NARROW = 8
 """Alignment of intermediate values, in bytes: a microcontroller has no wide vectors to feed."""
-
-
-@dataclass(frozen=True)
-class CFiles:
-    """A network as C.
-
-    Attributes:
-        name: of the network in C: the files are name.c and name.h.
-        source, header: their texts.
-        flash: bytes of numbers that the program holds: weights, state, constants.
-        ram: bytes of static memory that is written to.
-    """
-
-    name: str
-    source: str
-    header: str
-    flash: int
-    ram: int
-
-    def write(self, folder: Path | str) -> None:
-        """Write name.c and name.h into a folder, which is made where it is not there.
-
-        Both are written before either replaces an old one: they belong together.
-
-        Raises:
-            OSError: the folder cannot be written.
-        """
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        paths = [folder / f"{self.name}.{suffix}" for suffix in "ch"]
-        with written_together(paths) as files:
-            for file, text in zip(files, (self.source, self.header), strict=True):
-                file.write(text)
 
 
 @dataclass
