@@ -49,10 +49,10 @@ def interrupted_at(moment: int, work: Callable[[], object]) -> int:
 
 @contextlib.contextmanager
 def alarms_interrupt() -> Iterator[Callable[[float], None]]:
-    """Within it, what is called with seconds has Ctrl-C come after them."""
+    """Within it, what is called with seconds has Ctrl-C come after them, and each second after."""
     before = signal.signal(signal.SIGALRM, lambda number, frame: signal.raise_signal(signal.SIGINT))
     try:
-        yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds) and None
+        yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds, 1.0) and None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)

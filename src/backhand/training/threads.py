@@ -32,8 +32,8 @@ def running_on(threads: int) -> Iterator[None]:
     if threads < 1:
         raise ValueError(f"threads: expected 1 or more, got {threads}")
     before = torch.get_num_threads()
-    torch.set_num_threads(threads)
     try:
+        torch.set_num_threads(threads)
         yield
     finally:
         torch.set_num_threads(before)

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from backhand.layer import Layer
+from backhand.learning.whole import whole
 
 
 class Weights:
@@ -23,7 +24,10 @@ class Weights:
         self.keep()
 
     def keep(self) -> None:
-        """Copy what the network has learnt by now."""
+        """Copy what the network has learnt by now; all of it, or nothing, if Ctrl-C comes."""
+        whole(self._keep)
+
+    def _keep(self) -> None:
         self._kept = [{k: v.clone() for k, v in each.tensors().items()} for each in self._parts]
         self._updates = [each.updates for each in self._parameters]
 
@@ -33,6 +37,9 @@ class Weights:
 
     def restore(self) -> None:
         """Give the network back what was kept, in place, and forget what its gates still hold."""
+        whole(self._restore)
+
+    def _restore(self) -> None:
         for part, kept in zip(self._parts, self._kept, strict=True):
             for name, tensor in part.tensors().items():
                 tensor.copy_(kept[name])
