@@ -304,7 +304,7 @@ of_classes = [
     ),
     LossCase(
         "KLDivLoss",
-        KLDivLoss,
+        lambda: KLDivLoss(reduction="batchmean"),
         of(kl, reduction="batchmean"),
         distributions,
         logarithms,
@@ -312,7 +312,7 @@ of_classes = [
     ),
     option(
         "KLDivLoss, mean",
-        KLDivLoss(reduction="mean"),
+        KLDivLoss(),
         lambda z, t: kl(z, t, reduction="none").mean(),
         distributions,
         prediction=logarithms,
@@ -326,13 +326,20 @@ of_classes = [
     ),
     option(
         "KLDivLoss, log",
-        KLDivLoss(log_target=True),
+        KLDivLoss(log_target=True, reduction="batchmean"),
         of(kl, reduction="batchmean", log_target=True),
         logarithms,
         prediction=logarithms,
     ),
     LossCase(
         "MultiMarginLoss", MultiMarginLoss, functional.multi_margin_loss, classes, smooth=False
+    ),
+    option(
+        "MultiMarginLoss, squared, weight",
+        MultiMarginLoss(p=2, weight=weights),
+        of(functional.multi_margin_loss, p=2, weight=weights),
+        classes,
+        outputs=4,
     ),
     option(
         "MultiMarginLoss, sum",

@@ -9,6 +9,7 @@ import backhand as bh
 from cases.case import Case, floats
 
 AFFINE = st.booleans()
+SCALED = st.sampled_from([{}, {"affine": False}, {"bias": False}])
 
 
 def trailing_twin(layer) -> nn.Module:
@@ -41,18 +42,20 @@ def trailing(name: str) -> Case:
 
 def channel_twin(layer) -> nn.Module:
     if isinstance(layer, bh.GroupNorm):
-        return nn.GroupNorm(layer.num_groups, layer.num_channels, layer.eps, layer.affine)
+        sizes = layer.num_groups, layer.num_channels
+        return nn.GroupNorm(*sizes, layer.eps, layer.affine, bias=layer.bias is not None)
     kind = getattr(nn, type(layer).__name__)
     return kind(
-        layer.num_features, layer.eps, layer.momentum, layer.affine, layer.track_running_stats
-    )
+        layer.num_features, layer.eps, layer.momentum, layer.affine, layer.track_running_stats,
+        bias=layer.bias is not None,
+    )  # fmt: skip
 
 
-def group_norm(groups: int, times: int, lengths: list[int], affine: bool) -> Case:
+def group_norm(groups: int, times: int, lengths: list[int], scaled: dict) -> Case:
     channels = groups * times
     return Case(
         f"GroupNorm({groups}, {channels}), input {lengths}",
-        lambda: bh.GroupNorm(groups, channels, affine=affine),
+        lambda: bh.GroupNorm(groups, channels, **scaled),
         floats(channels, *lengths),
         twin=channel_twin,
         tolerance=1e-9,
@@ -62,10 +65,10 @@ def group_norm(groups: int, times: int, lengths: list[int], affine: bool) -> Cas
 def batch_norm(name: str, lengths: st.SearchStrategy[list[int]], usual: tuple[int, ...]) -> Case:
     kind = getattr(bh, name)
 
-    def variant(channels: int, lengths: list[int], momentum, affine: bool, tracked: bool) -> Case:
+    def variant(channels: int, lengths: list[int], momentum, scaled: dict, tracked: bool) -> Case:
         return Case(
             f"{name}({channels}, momentum={momentum}), input {lengths}",
-            lambda: kind(channels, 1e-3, momentum, affine, tracked),
+            lambda: kind(channels, 1e-3, momentum, track_running_stats=tracked, **scaled),
             floats(channels, *lengths),
             twin=channel_twin,
             smallest=2,
@@ -77,7 +80,7 @@ def batch_norm(name: str, lengths: st.SearchStrategy[list[int]], usual: tuple[in
         name,
         lambda: kind(3),
         floats(3, *usual),
-        variants=st.builds(variant, st.integers(1, 3), lengths, momenta, AFFINE, st.booleans()),
+        variants=st.builds(variant, st.integers(1, 3), lengths, momenta, SCALED, st.booleans()),
         twin=channel_twin,
         smallest=2,
         tolerance=1e-9,
@@ -99,7 +102,7 @@ CASES = [
             st.integers(1, 3),
             st.integers(2, 3),
             st.lists(st.integers(1, 3), max_size=2),
-            AFFINE,
+            SCALED,
         ),
         twin=channel_twin,
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Float
@@ -42,6 +42,7 @@ class BatchNorm(Layer):
         momentum: float | None = 0.1,
         affine: bool = True,
         track_running_stats: bool = True,
+        bias: bool = True,
     ) -> None:
         name = type(self).__name__
         self.num_features = whole(name, "num_features", num_features)
@@ -52,12 +53,16 @@ class BatchNorm(Layer):
         self.affine = truth(name, "affine", affine)
         self.track_running_stats = truth(name, "track_running_stats", track_running_stats)
         self.weight = Parameter(torch.ones(num_features)) if affine else None
-        self.bias = Parameter(torch.zeros(num_features)) if affine else None
+        self._bias = truth(name, "bias", bias)
+        self.bias = Parameter(torch.zeros(num_features)) if affine and bias else None
         tracked = track_running_stats
         self.running_mean = Buffer(torch.zeros(num_features)) if tracked else None
         self.running_var = Buffer(torch.ones(num_features)) if tracked else None
         counts = tracked and momentum is None
         self.batches = Buffer(torch.zeros((), dtype=torch.int64)) if counts else None
+
+    def settings(self) -> dict[str, Any]:
+        return super().settings() | {"bias": self._bias}
 
     def forward(
         self, input: Float[Tensor, "batch channels *lengths"], training: bool
@@ -133,6 +138,7 @@ class BatchNorm1d(BatchNorm):
         affine: whether there are weight (it begins at 1) and bias (at 0); default True.
         track_running_stats: whether there are running statistics; without, `predict` uses its
             batch's. Default True.
+        bias: whether there is a bias beside the weight; default True.
 
     Raises:
         ValueError: an argument is out of range.

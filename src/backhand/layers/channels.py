@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -69,6 +70,7 @@ class GroupNorm(Layer):
         num_channels: at least 1.
         eps: above 0; default 1e-5.
         affine: whether there are weight (it begins at 1) and bias (at 0); default True.
+        bias: whether there is a bias beside the weight; default True.
 
     Raises:
         ValueError: num_channels is not divisible by num_groups, or eps is not above 0.
@@ -76,7 +78,12 @@ class GroupNorm(Layer):
     """
 
     def __init__(
-        self, num_groups: int, num_channels: int, eps: float = 1e-5, affine: bool = True
+        self,
+        num_groups: int,
+        num_channels: int,
+        eps: float = 1e-5,
+        affine: bool = True,
+        bias: bool = True,
     ) -> None:
         self.num_groups = whole("GroupNorm", "num_groups", num_groups)
         self.num_channels = whole("GroupNorm", "num_channels", num_channels)
@@ -88,7 +95,11 @@ class GroupNorm(Layer):
         self.eps = small(self, eps)
         self.affine = truth("GroupNorm", "affine", affine)
         self.weight = Parameter(torch.ones(num_channels)) if affine else None
-        self.bias = Parameter(torch.zeros(num_channels)) if affine else None
+        self._bias = truth("GroupNorm", "bias", bias)
+        self.bias = Parameter(torch.zeros(num_channels)) if affine and bias else None
+
+    def settings(self) -> dict[str, Any]:
+        return super().settings() | {"bias": self._bias}
 
     def forward(
         self, input: Float[Tensor, "batch channels *lengths"], training: bool

@@ -1,7 +1,8 @@
 """Losses: error functions, with a layer's interface but not layers."""
 
 from backhand.losses.classification import BinaryCrossEntropyLoss, HingeLoss, MultiMarginLoss
-from backhand.losses.cross_entropy import CrossEntropyLoss, KLDivLoss, NLLLoss
+from backhand.losses.cross_entropy import CrossEntropyLoss, NLLLoss
+from backhand.losses.divergence import KLDivLoss
 from backhand.losses.itself import Itself
 from backhand.losses.loss import Loss
 from backhand.losses.regression import (

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from backhand.arguments import finite
+from backhand.arguments import finite, whole
 from backhand.losses.loss import (
     Elementwise,
     Loss,
@@ -117,28 +117,39 @@ class HingeLoss(Elementwise):
 
 
 class MultiMarginLoss(Loss):
-    """loss = mean over the batch of Σ max(0, margin - z_t + z_c) / classes, over classes c ≠ t.
+    """loss = mean over the batch of w_t Σ max(0, margin - z_t + z_c)ᵖ / classes, over all c ≠ t.
 
     z is the prediction, a score for each class, and t the target: the hinge of many classes.
     Shapes: prediction (*batch, classes), target (*batch) of int64 class indices; n rows in all.
-    Backward: error of c ≠ t = 1 / (n · classes) where z_c comes nearer to z_t than the margin,
-    else 0; that of t what makes the row's sum 0.
+    Backward: error of c ≠ t = w_t p max(0, …)ᵖ⁻¹ / (n · classes), for p = 1 where z_c comes nearer
+    to z_t than the margin, else 0; that of t what makes the row's sum 0.
     Crammer & Singer, "On the Algorithmic Implementation of Multiclass Kernel-based Vector
     Machines" (2001), summed over the classes as Weston & Watkins (1999), eq. 2.
 
     Args:
         margin: default 1.
         reduction: "mean", or "sum", which does not divide by n; default "mean".
+        p: 1 or 2; default 1.
+        weight: w, a number for each class; default 1.
 
     Raises:
-        ValueError: the margin is no finite number, another reduction; or (at a call) the target's
-            shape is not the prediction's without its last axis, or the batch is empty.
+        ValueError: the margin is no finite number, p another, a weight that is no vector of finite
+            numbers, another reduction; or (at a call) the target's shape is not the prediction's
+            without its last axis, or the batch is empty.
         TypeError: the target is not int64.
     """
 
-    def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
+    def __init__(
+        self,
+        margin: float = 1.0,
+        reduction: str = "mean",
+        p: int = 1,
+        weight: Numbers | None = None,
+    ) -> None:
         self.margin = finite(type(self).__name__, "margin", margin)
         self.reduction = checked_reduction(self, reduction)
+        self.p = whole(type(self).__name__, "p", p, 1, 2)
+        self.weight = checked_class_weights(self, weight)
 
     def _lacking(self, prediction: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
         """What each class lacks of its margin (0 for the target's own), and the targets' index."""
@@ -147,29 +158,49 @@ class MultiMarginLoss(Loss):
         lacking = (self.margin + prediction - prediction.gather(-1, index)).clamp(min=0)
         return lacking.scatter(-1, index, 0.0), index
 
+    def _weighted(self, each: Tensor, prediction: Tensor, target: Tensor) -> Tensor:
+        """The classes' numbers, (*batch, classes), times the weight of the target's."""
+        if self.weight is None:
+            return each
+        return each * fitting(self, "weight", self.weight, prediction)[target].unsqueeze(-1)
+
+    def _rows(self, prediction: Tensor, target: Tensor) -> Tensor:
+        lacking, _ = self._lacking(prediction, target)
+        powers = lacking if self.p == 1 else lacking.square()
+        return self._weighted(powers, prediction, target).mean(-1)
+
     def forward(
         self, prediction: Float[Tensor, "*batch classes"], target: Shaped[Tensor, "*rows"]
     ) -> Float[Tensor, ""]:
-        rows = self._lacking(prediction, target)[0].mean(-1)
+        rows = self._rows(prediction, target)
         return rows.mean() if self.reduction == "mean" else rows.sum()
 
     def rows(
         self, prediction: Float[Tensor, "*batch classes"], target: Shaped[Tensor, "*rows"]
     ) -> Float[Tensor, "*rows"]:
         expect_mean(self, self.reduction)
-        return self._lacking(prediction, target)[0].mean(-1)
+        return self._rows(prediction, target)
 
     def backward(
         self, prediction: Float[Tensor, "*batch classes"], target: Shaped[Tensor, "*rows"]
     ) -> Float[Tensor, "*batch classes"]:
         lacking, index = self._lacking(prediction, target)
-        pushed = or_nan(lacking.sign(), lacking)
+        pushed = or_nan(lacking.sign(), lacking) if self.p == 1 else lacking * 2
+        pushed = self._weighted(pushed, prediction, target)
         error = pushed.scatter_add(-1, index, -pushed.sum(-1, keepdim=True))
         rows = target.numel() if self.reduction == "mean" else 1
         return error * (1 / (rows * prediction.shape[-1]))
 
     def check_values(self, target: Shaped[Tensor, "..."], outputs: int) -> None:
         expect_known_classes(self, target, outputs)
+
+
+def checked_class_weights(loss: Loss, weight: Numbers | None) -> Tensor | None:
+    """A weight for each class; None where there are none."""
+    checked = checked_numbers(loss, "weight", weight)
+    if checked is not None and checked.dim() == 0:
+        raise ValueError(f"{type(loss).__name__}: expected a weight for each class, got {weight!r}")
+    return checked
 
 
 def expect_signs(loss: Loss, target: Tensor) -> None:

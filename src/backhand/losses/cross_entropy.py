@@ -1,4 +1,4 @@
-"""Losses of many classes, on logits and on their logarithms."""
+"""Losses of a class among many, on logits and on their logarithms."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from backhand.arguments import finite, truth, whole
-from backhand.losses.classification import expect_class_indices, expect_known_classes
+from backhand.arguments import finite, whole
+from backhand.losses.classification import (
+    checked_class_weights,
+    expect_class_indices,
+    expect_known_classes,
+)
 from backhand.losses.loss import (
     Loss,
     Numbers,
-    checked_numbers,
     checked_reduction,
     expect_mean,
     expect_same_shape,
@@ -30,11 +33,7 @@ class _OfClasses(Loss):
     """
 
     def __init__(self, weight: Numbers | None, ignore_index: int | None, reduction: str) -> None:
-        self.weight = checked_numbers(self, "weight", weight)
-        if self.weight is not None and self.weight.dim() == 0:
-            raise ValueError(
-                f"{type(self).__name__}: expected a weight for each class, got {weight!r}"
-            )
+        self.weight = checked_class_weights(self, weight)
         name = type(self).__name__
         if ignore_index is not None:
             ignore_index = whole(name, "ignore_index", ignore_index, least=-math.inf)
@@ -243,61 +242,3 @@ class NLLLoss(_OfClasses):
             own = -shares.unsqueeze(-1)
         own = torch.where(own == 0, own, or_nan(own, prediction.gather(-1, index)))
         return self._scaled(torch.zeros_like(prediction).scatter_add(-1, index, own), shares)
-
-
-class KLDivLoss(Loss):
-    """loss = mean over the batch of Σ p (log p - z): how far e^z, the prediction, is from p.
-
-    z are logarithms of shares, p the target (or e^target); 0 · log 0 is 0.
-    Kullback & Leibler, "On Information and Sufficiency" (1951), eq. 2.4.
-    Shapes: prediction and target (*batch, classes); n rows in all.
-    Backward: error = -p / n.
-
-    Args:
-        log_target: whether the target is log p; default False.
-        reduction: "batchmean", the mean over the rows, each a divergence; "mean", over all
-            elements; or "sum"; default "batchmean".
-
-    Raises:
-        ValueError: another reduction; or (at a call) shapes differ, or the batch is empty.
-        TypeError: dtypes differ.
-    """
-
-    def __init__(self, log_target: bool = False, reduction: str = "batchmean") -> None:
-        self.log_target = truth("KLDivLoss", "log_target", log_target)
-        self.reduction = checked_reduction(self, reduction, ("batchmean", "mean", "sum"))
-
-    def _divisor(self, prediction: Tensor) -> int:
-        if self.reduction == "batchmean":
-            return math.prod(prediction.shape[:-1])
-        return prediction.numel() if self.reduction == "mean" else 1
-
-    def _elements(self, prediction: Tensor, target: Tensor) -> Tensor:
-        expect_same_shape(self, prediction, target)
-        if self.log_target:
-            share = torch.exp(target)
-            return torch.where(share == 0, 0.0, share * (target - prediction))
-        return torch.xlogy(target, target) - torch.where(target == 0, 0.0, target * prediction)
-
-    def forward(
-        self, prediction: Float[Tensor, "*batch"], target: Float[Tensor, "*like"]
-    ) -> Float[Tensor, ""]:
-        return self._elements(prediction, target).sum() / self._divisor(prediction)
-
-    def rows(
-        self, prediction: Float[Tensor, "*batch classes"], target: Float[Tensor, "*batch classes"]
-    ) -> Float[Tensor, "*batch"]:
-        expect_mean(self, self.reduction)
-        elements = self._elements(prediction, target)
-        return elements.sum(-1) if self.reduction == "batchmean" else elements.mean(-1)
-
-    def backward(
-        self, prediction: Float[Tensor, "*batch"], target: Float[Tensor, "*like"]
-    ) -> Float[Tensor, "*batch"]:
-        expect_same_shape(self, prediction, target)
-        share = torch.exp(target) if self.log_target else target
-        return share * (-1 / self._divisor(prediction))
-
-    def check_values(self, target: Shaped[Tensor, "..."], outputs: int) -> None:
-        if not self.log_target and float(target.min()) < 0:
-            raise ValueError(f"{self!r} expected shares of 0 or more, got {float(target.min()):g}")
