@@ -123,6 +123,17 @@ def _single(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.float() if tensor.is_floating_point() else tensor
 
 
+@every_loss
+def test_autograds_history_ends_at_a_loss(case) -> None:
+    loss = case.loss()
+    prediction = mapped(leaf, case.prediction(3, case.outputs or 4, double))
+    target = mapped(leaf, case.target(3, case.outputs or 4, double))
+    results = [loss(prediction, target), *flat(loss.backward(prediction, target))]
+    if case.rows:
+        results.append(loss.rows(prediction, target))
+    assert not any(each.requires_grad for each in results)
+
+
 @every_loss_with_rows
 @given(rows=st.integers(1, 6), outputs=st.integers(1, 5))
 def test_rows_are_the_losses_of_single_rows(case, rows, outputs) -> None:

@@ -6,7 +6,8 @@ A loss is a pure function of (prediction, target). Its value is the mean over th
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -28,6 +29,12 @@ class Loss:
     The prediction is what the network puts out, a tensor or a tuple of them; the target is a
     tensor, or a tuple where a loss takes more than one.
     """
+
+    def __init_subclass__(cls, **arguments: Any) -> None:
+        super().__init_subclass__(**arguments)
+        for name in ("forward", "backward", "rows"):
+            if name in vars(cls):
+                setattr(cls, name, _without_history(vars(cls)[name]))
 
     def __call__(self, prediction: Any, target: Any) -> Float[Tensor, ""]:
         """The loss, a 0-dim tensor; the same as `forward`."""
@@ -65,6 +72,17 @@ class Loss:
             for name, value in arguments.items()
         }
         return written(self, listed)
+
+
+def _without_history(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A loss's method, whose results know nothing of autograd, whatever it was given."""
+
+    @functools.wraps(method)
+    def detached(*given: Any, **named: Any) -> Any:
+        found = method(*given, **named)
+        return tuple(map(Tensor.detach, found)) if isinstance(found, tuple) else found.detach()
+
+    return detached
 
 
 class Elementwise(Loss):
