@@ -5,7 +5,9 @@ But for program/'s: it has few shapes, and records a hundred times as slowly whe
 
 import importlib.util
 import pkgutil
+import signal
 
+import jaxtyping
 import pytest
 import torch
 from hypothesis import settings
@@ -37,3 +39,13 @@ def doubles():
     torch.set_default_dtype(torch.float64)
     yield
     torch.set_default_dtype(torch.float32)
+
+
+@pytest.fixture
+def as_in_a_terminal(monkeypatch):
+    """Ctrl-C interrupts, though tests may run in the background, where it is ignored; shapes and
+    types are not checked, for these checks are no part of what is interrupted."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

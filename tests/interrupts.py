@@ -7,9 +7,11 @@ import inspect
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import pytest
 import torch
 from torch.overrides import _get_current_function_mode_stack
 
@@ -49,13 +51,22 @@ def interrupted_at(moment: int, work: Callable[[], object]) -> int:
 
 @contextlib.contextmanager
 def alarms_interrupt() -> Iterator[Callable[[float], None]]:
-    """Within it, what is called with seconds has Ctrl-C come after them, and each second after."""
+    """Within it, what is called with seconds has Ctrl-C come after them."""
     before = signal.signal(signal.SIGALRM, lambda number, frame: signal.raise_signal(signal.SIGINT))
     try:
-        yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds, 1.0) and None
+        yield lambda seconds: signal.setitimer(signal.ITIMER_REAL, seconds) and None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+def until_interrupted(work: Callable[[], object], sent_by: Callable[[], object]) -> None:
+    """Do the work again and again, until Ctrl-C ends it, which is sent by what is done first."""
+    last = time.monotonic() + 60
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012, it comes in any of the turns
+        sent_by()
+        while time.monotonic() < last:
+            work()
 
 
 def assert_healthy(gradients: bool = True) -> None:

@@ -9,7 +9,7 @@ import torch
 
 import backhand as bh
 from backhand.learning.contributions import Factors
-from backhand.program import Native
+from backhand.program import Native, Replay
 from cases import every_kind_of_rule
 from cases.compositions import gated_unit, siamese, used_twice
 from oracle import close, gradients_by_autograd
@@ -136,6 +136,53 @@ def test_what_has_left_an_accumulation_is_none_of_its_updates(engine) -> None:
     step(0.1)
     step(0.1)
     assert torch.equal(first.weight.value, before)
+
+
+RECORDED = pytest.mark.parametrize(
+    ("engine", "bounds"),
+    [(Replay(), {"rtol": 0, "atol": 0}), (Native(), {"rtol": 1e-5, "atol": 1e-6})],
+    ids=["Replay", "Native"],
+)
+
+
+@RECORDED
+def test_a_prediction_is_no_micro_batch(engine, bounds) -> None:
+    network = NETWORKS["plain"]().gate_with(bh.Accumulation(every=2))
+    twin, first = copy.deepcopy(network), network.layers[0].weight
+    loss, input, target = bh.MSELoss(), torch.randn(4, 3), torch.randn(4, 2)
+    step, predict = bh.TrainingStep(network, loss, engine), bh.Prediction(network, engine)
+    for updates in (1, 2, 3):
+        for phase in (1, 0):
+            step(input, target, 0.1)
+            twin.backward(loss.backward(twin(input), target), 0.1)
+            for _ in range(3):
+                predict(input)
+                predict.run(input, 3)
+                assert first.gate.phase == phase
+        assert first.updates == updates
+    for path, tensor in twin.lasting_tensors().items():
+        torch.testing.assert_close(network.lasting_tensors()[path], tensor, **bounds)
+
+
+@RECORDED
+def test_a_validation_set_leaves_an_accumulation_its_count(engine, bounds) -> None:
+    recorded = NETWORKS["plain"]().gate_with(bh.Accumulation(every=2))
+    input = torch.randn(20, 3)
+    plain, data = copy.deepcopy(recorded), (input, input[:, :2] * 0.5)  # each epoch is the best
+    for network, how in ((recorded, {"engine": engine}), (plain, {"record": False})):
+        bh.fit(
+            network,
+            bh.MSELoss(),
+            data,
+            epochs=4,
+            batch_size=5,
+            learning_rate=0.05,
+            validation=0.25,
+            **how,
+        )
+        assert {each.updates for each in network.parameters().values()} == {6}
+    for path, tensor in plain.lasting_tensors().items():
+        torch.testing.assert_close(recorded.lasting_tensors()[path], tensor, **bounds)
 
 
 def test_clipping_forms_no_gradient_where_factors_are_smaller() -> None:

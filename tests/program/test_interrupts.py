@@ -12,23 +12,25 @@ import signal
 import threading
 import time
 
-import jaxtyping
 import pytest
 import torch
 
 import backhand as bh
 from backhand.learning import whole
 from backhand.program import Native, Replay
-from interrupts import alarms_interrupt, assert_equal, assert_healthy, interrupted_at, learnt_by
+from interrupts import (
+    alarms_interrupt,
+    assert_equal,
+    assert_healthy,
+    interrupted_at,
+    learnt_by,
+    until_interrupted,
+)
+
+pytestmark = pytest.mark.usefixtures("as_in_a_terminal")
 
 BATCH = (torch.randn(8, 6), torch.randn(8, 3))
 MANY = torch.arange(8).repeat(300), [0.01] * 300
-
-
-@pytest.fixture(autouse=True)
-def _types_are_checked_elsewhere(monkeypatch):
-    """Their checks are no part of what is interrupted."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 def network(gate: bh.Gate | None = None) -> bh.Sequential:
@@ -94,10 +96,8 @@ def test_after_an_interrupt_at_any_time_all_stand_after_the_same_step(how) -> No
     wanted, longest = (8, 5e-3) if how in RUNS else (60, 1e-3)
     with alarms_interrupt() as interrupt_after:
         for _ in range(wanted):
-            with pytest.raises(KeyboardInterrupt):  # noqa: PT012, it comes in any of the steps
-                interrupt_after(drawn.uniform(1e-5, longest))
-                while True:
-                    step()
+            seconds = drawn.uniform(1e-5, longest)
+            until_interrupted(step, lambda seconds=seconds: interrupt_after(seconds))
             assert_healthy()
             steps = course.assert_on_it(made)
     step()
@@ -111,10 +111,7 @@ def test_interrupts_sent_by_another_thread(how) -> None:
     run()
     for _ in range(5):
         killer = threading.Timer(drawn.uniform(1e-4, 5e-3), os.kill, (os.getpid(), signal.SIGINT))
-        with pytest.raises(KeyboardInterrupt):  # noqa: PT012, it comes in any of the runs
-            killer.start()
-            while True:
-                run()
+        until_interrupted(run, killer.start)
         killer.join()
         assert_healthy()
         course.assert_on_it(made)

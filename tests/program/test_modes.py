@@ -8,12 +8,17 @@ import pytest
 import torch
 
 import backhand as bh
-from backhand.program import Native, NotRecordable, Replay
+from backhand.program import Inductor, Native, NotRecordable, Replay
 
 ENGINES = [Replay(), Native()]
 engines = pytest.mark.parametrize("engine", ENGINES, ids=repr)
+with_inductor = pytest.mark.parametrize(
+    "engine", [*ENGINES, pytest.param(Inductor(), marks=pytest.mark.soak)], ids=repr
+)
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")
 BATCH = (torch.randn(6, 3), torch.randn(6, 2))
 BOUNDS = {Replay: {"rtol": 0, "atol": 0}, Native: {"rtol": 1e-5, "atol": 1e-6}}
+BOUNDS[Inductor] = BOUNDS[Native]
 
 
 def network() -> bh.Sequential:
@@ -39,7 +44,7 @@ def assert_same(one: bh.Layer, other: bh.Layer, **bounds) -> None:
             torch.testing.assert_close(found.tensors()[name], tensor, **bounds)
 
 
-@engines
+@with_inductor
 @pytest.mark.parametrize("made_inside", [False, True], ids=["network outside", "network inside"])
 def test_a_step_recorded_in_inference_mode_learns(engine, made_inside) -> None:
     twin = network()
@@ -54,8 +59,23 @@ def test_a_step_recorded_in_inference_mode_learns(engine, made_inside) -> None:
     losses += [step(*batch, 0.1) for _ in range(5)]
     torch.testing.assert_close(torch.stack(losses), torch.stack(expected), **BOUNDS[type(engine)])
     assert_same(made, twin, **BOUNDS[type(engine)])
+    assert isinstance(step.engine, type(engine))
     for parameter in made.parameters().values():
         assert not any(each.is_inference() for each in parameter.tensors().values())
+
+
+@with_inductor
+def test_a_step_recorded_outside_learns_in_inference_mode_too(engine) -> None:
+    twin, made = network(), network()
+    expected = plain_steps(twin, 9)
+    step = bh.TrainingStep(made, bh.MSELoss(), engine)
+    losses = [step(*BATCH, 0.1) for _ in range(3)]
+    with torch.inference_mode():
+        losses += [step(*BATCH, 0.1) for _ in range(3)]
+    losses += [step(*BATCH, 0.1) for _ in range(3)]
+    torch.testing.assert_close(torch.stack(losses), torch.stack(expected), **BOUNDS[type(engine)])
+    assert_same(made, twin, **BOUNDS[type(engine)])
+    assert isinstance(step.engine, type(engine))
 
 
 @pytest.mark.parametrize("made_inside", [False, True], ids=["network outside", "network inside"])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 
-import jaxtyping
 import pytest
 import torch
 
@@ -13,13 +12,9 @@ import backhand as bh
 from backhand.program import Replay
 from interrupts import assert_equal, assert_healthy, learnt_by
 
+pytestmark = pytest.mark.usefixtures("as_in_a_terminal")
+
 BATCH = (torch.randn(8, 6), torch.randn(8, 3))
-
-
-@pytest.fixture(autouse=True)
-def _types_are_checked_elsewhere(monkeypatch):
-    """Their checks are slow, and no part of what runs at once."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 def network(seed: int = 0) -> bh.Sequential:
@@ -55,7 +50,7 @@ def at_once(works: Sequence[Callable[[], object]], meanwhile: Callable[[], None]
 
 
 def test_threads_record_one_network_at_once() -> None:
-    for seed in range(10):
+    for seed in range(5):
         made, twin = network(seed), network(seed)
         step = bh.TrainingStep(made, bh.MSELoss(), Replay())
         predictions = [bh.Prediction(made, Replay()) for _ in range(3)]
@@ -80,11 +75,11 @@ def test_threads_record_one_network_at_once() -> None:
 
 
 def test_threads_train_networks_of_their_own_while_others_record() -> None:
-    made = [network(seed) for seed in range(6)]
-    twins = [network(seed) for seed in range(6)]
+    made = [network(seed) for seed in range(4)]
+    twins = [network(seed) for seed in range(4)]
 
     def train(network: bh.Layer) -> None:
-        for width in (1, 2, 8):
+        for width in (1, 8):
             step = bh.TrainingStep(network, bh.MSELoss(), Replay())
             for _ in range(10):
                 step(BATCH[0][:width], BATCH[1][:width], 0.01)

@@ -6,7 +6,6 @@ import random
 import time
 from collections.abc import Callable
 
-import jaxtyping
 import numpy as np
 import pytest
 import torch
@@ -15,7 +14,16 @@ import backhand as bh
 from backhand.estimators import MLPClassifier
 from backhand.program import Native, Replay
 from backhand.training.weights import Weights
-from interrupts import alarms_interrupt, assert_equal, assert_healthy, interrupted_at, learnt_by
+from interrupts import (
+    alarms_interrupt,
+    assert_equal,
+    assert_healthy,
+    interrupted_at,
+    learnt_by,
+    until_interrupted,
+)
+
+pytestmark = pytest.mark.usefixtures("as_in_a_terminal")
 
 ROWS, SIZE, EPOCHS = 40, 8, 6
 DATA = (torch.randn(ROWS, 4), torch.randn(ROWS, 2))
@@ -24,12 +32,6 @@ HOW = {
     "Replay": {"engine": Replay()},
     "Native": {"engine": Native()},
 }
-
-
-@pytest.fixture(autouse=True)
-def _types_are_checked_elsewhere(monkeypatch):
-    """Their checks are no part of what is interrupted."""
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
 
 
 def network() -> bh.Sequential:
@@ -89,14 +91,18 @@ def test_a_fit_interrupted_at_any_call_stands_after_a_whole_step(how, validation
 @pytest.mark.parametrize("how", HOW)
 def test_a_fit_interrupted_at_any_time_stands_after_a_whole_step(how) -> None:
     expected, drawn = states(how, EPOCHS, 0.0), random.Random(2)
-    fitted(network(), how, 1, 0.0)
+    made = network()
+
+    def fit_another() -> None:
+        nonlocal made
+        made = network()
+        fitted(made, how, EPOCHS, 0.0)
+
+    fit_another()
     with alarms_interrupt() as interrupt_after:
         for _ in range(12):
-            interrupt_after(drawn.uniform(1e-3, 2e-2))
-            with pytest.raises(KeyboardInterrupt):  # noqa: PT012, it comes in any of the fits
-                while True:
-                    made = network()
-                    fitted(made, how, EPOCHS, 0.0)
+            seconds = drawn.uniform(1e-3, 2e-2)
+            until_interrupted(fit_another, lambda seconds=seconds: interrupt_after(seconds))
             assert_healthy()
             assert_on_course(made, expected)
     twin, steps = network(), assert_on_course(made, expected)
@@ -161,9 +167,9 @@ def test_an_estimator_interrupted_at_any_time_has_the_best_of_the_epochs_so_far(
             try:
                 interrupt_after(drawn.uniform(0.2, 0.9) * seconds)
                 made.fit(TABLE, CLASSES)
+                interrupt_after(0)
             except KeyboardInterrupt:  # it came before the training, or after it
                 pass
-            interrupt_after(0)
             assert_healthy()
             if 0 < getattr(made, "n_iter_", 0) < 40 and hasattr(made, "coefs_"):
                 stopped.append(made)

@@ -62,12 +62,14 @@ def test_momentum_and_a_frozen_layer() -> None:
 def test_no_rate_compiles_again_and_binding_changes_nothing() -> None:
     made = network()
     before = {path: each.value.clone() for path, each in made.parameters().items()}
-    randomness = torch.random.get_rng_state()
+    versions = {path: each.value._version for path, each in made.parameters().items()}
     input, target = torch.randn(5, 4).double(), torch.rand(5, 3).double()
     randomness = torch.random.get_rng_state()
     step = bh.TrainingStep(made, bh.MSELoss(), Inductor()).record(input, target)
     assert torch.equal(torch.random.get_rng_state(), randomness)
     assert all(torch.equal(made.parameters()[path].value, each) for path, each in before.items())
+    # Nor for a while, in which Ctrl-C could come: a compiler takes its time.
+    assert versions == {path: each.value._version for path, each in made.parameters().items()}
     counters = torch._dynamo.utils.counters["stats"]
     compiled = counters["unique_graphs"]
     for turn in range(1, 5):

@@ -66,18 +66,17 @@ class CompiledGraph(Stepwise):
         self._try_out([torch.zeros(v.shape, dtype=v.dtype) for v in plan.arguments.values()])
 
     def _try_out(self, batch: list[Tensor]) -> None:
-        """Compile now, on a batch of zeros, and leave everything as it was."""
-        kept = [each.clone() for each in self._lasting]
-        randomness = torch.random.get_rng_state()
+        """Compile now, on a batch of zeros, and on copies of what the step would change."""
+        randomness, lasting = torch.random.get_rng_state(), self._lasting
         try:
+            self._lasting = [_twin(each) for each in lasting]
             with InferenceMode(True):
                 self._step((*batch, *[1.0] * len(self.scalar_names)))
         except Exception as problem:
             raise CannotCompile(f"torch.compile: {problem}") from problem
         finally:
+            self._lasting = lasting
             torch.random.set_rng_state(randomness)
-            for each, before in zip(self._lasting, kept, strict=True):
-                each.copy_(before)
 
     def _step(self, values: Sequence[Any]) -> Any:
         """See Stepwise."""
@@ -89,6 +88,11 @@ class CompiledGraph(Stepwise):
         if len(found) > 1:
             return tuple(found)
         return found[0] if found else None
+
+
+def _twin(tensor: Tensor) -> Tensor:
+    """A copy that lies in memory as the tensor does."""
+    return torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype).copy_(tensor)
 
 
 def _typed(outside: Mapping[int, Tensor], view: View) -> Tensor:
