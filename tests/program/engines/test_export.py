@@ -105,6 +105,42 @@ def test_c_takes_the_same_steps(name, rule, loss, gate, dtype, tmp_path) -> None
     torch.testing.assert_close(torch.tensor(found, dtype=dtype), torch.cat(expected), **tolerance)
 
 
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_row_predicts_alike_alone_and_in_any_order(name, dtype, tmp_path) -> None:
+    kind = {torch.float32: "float", torch.float64: "double"}[dtype]
+    rows = torch.randn(6, 3).to(dtype) * 3
+    export_c(NETWORKS[name]().to(dtype), rows, name="net").write(tmp_path)
+    (tmp_path / "main.c").write_text(
+        f"""#include <stdio.h>
+#include <stdlib.h>
+#include "net.h"
+{array("rows", rows)}
+int main(int count, char **words) {{
+    for (int at = 1; at < count; at++) {{
+        {kind} prediction[4];
+        if (net_predict(rows + 3 * atoi(words[at]), prediction)) return 1;
+        for (int i = 0; i < 4; i++) printf("%a ", prediction[i]);
+        puts("");
+    }}
+    return 0;
+}}
+"""
+    )
+    command = ["gcc", "-O3", "-march=native", "main.c", "net.c", "-o", "net", "-lm"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True, text=True)
+
+    def predicted(order: list[int]) -> list[str]:
+        words = [tmp_path / "net", *map(str, order)]
+        said = subprocess.run(words, check=True, capture_output=True, text=True).stdout
+        return said.splitlines()
+
+    alone = [predicted([row])[0] for row in range(6)]
+    assert len(set(alone)) == 6
+    for order in (list(range(6)), [5, 3, 3, 0, 1, 5, 2, 4]):
+        assert predicted(order) == [alone[row] for row in order]
+
+
 def test_training_goes_on_from_where_the_network_is(tmp_path) -> None:
     network = NETWORKS["disc"]().to(torch.float64).learn_with(bh.Adam())
     input, target = torch.randn(5, 3).double(), torch.rand(5, 4).double()

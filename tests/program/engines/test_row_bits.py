@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import platform
 
 import pytest
 import torch
@@ -183,6 +184,16 @@ def test_on_any_number_of_threads() -> None:
             prediction = native(network)
             assert torch.equal(prediction(data), expected)
             assert "#pragma omp" in str(prediction)
+
+
+def test_with_a_compiler_that_knows_fewer_vectors(monkeypatch) -> None:
+    """Than the processor has, and no fused products."""
+    fewer = " -mno-avx -mno-fma" if platform.machine() in ("x86_64", "AMD64") else ""
+    monkeypatch.setenv("CC", f"gcc{fewer}")
+    network, data = perceptron(37, 14), torch.randn(ROWS, 37)
+    prediction = native(network)
+    assert torch.equal(prediction(data), alone(prediction, data))
+    torch.testing.assert_close(prediction(data), network.predict(data))
 
 
 def test_after_training_and_in_a_copy() -> None:

@@ -48,12 +48,21 @@ BH_FOLDS(double_4, double_2)
 
 /* Kept in a register, where the compiler would load it again for each use. */
 #if defined(__GNUC__) && !defined(__clang__) && defined(__x86_64__)
-#define BH_HELD(vector) __asm__("" : "+v"(vector))
+#if defined(__AVX512F__)
+#define BH_REGISTER 64
+#elif defined(__AVX__)
+#define BH_REGISTER 32
+#else
+#define BH_REGISTER 16
+#endif
+#define BH_HELD(vector) \
+    do { if (sizeof(vector) <= BH_REGISTER) __asm__("" : "+v"(vector)); } while (0)
 #else
 #define BH_HELD(vector) (void)0
 #endif
 
-/* a * b + c, rounded once where the processor can, whatever the loop around it became. */
+/* a * b + c, rounded once where the processor can, whatever the loop around it became. By gcc's own
+   names: the header that gives them public ones takes longer to compile than a small network. */
 #if defined(__FMA__) || defined(__ARM_FEATURE_FMA)
 static inline float fused_float(float a, float b, float c) { return __builtin_fmaf(a, b, c); }
 static inline double fused_double(double a, double b, double c) { return __builtin_fma(a, b, c); }
