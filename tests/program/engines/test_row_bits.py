@@ -71,6 +71,14 @@ class Pairs(bh.Layer):
         return torch.bmm(torch.bmm(both, both.transpose(1, 2)), both).flatten(1), None
 
 
+class Pooled(bh.Layer):
+    """Sums along a middle axis, and along the first of an array whose last axis is the batch."""
+
+    def forward(self, input, training):
+        three = torch.cat([input, input.square(), input.tanh()], 1).view(len(input), 3, -1)
+        return three.mean(1) * input.t().contiguous().sum(0).unsqueeze(1), None
+
+
 class Sums(bh.Layer):
     """Sums, means and softmax along a row; sums of products, which compilers like to contract."""
 
@@ -95,7 +103,7 @@ def of_layers(*kinds):
 
 
 def paired(inputs: int, width: int) -> bh.Sequential:
-    return bh.Sequential([Pairs(), bh.FullyConnected(2 * inputs, width), bh.Tanh()])
+    return bh.Sequential([Pairs(), bh.FullyConnected(2 * inputs, width), Pooled()])
 
 
 def scaled(inputs: int, width: int) -> bh.Sequential:

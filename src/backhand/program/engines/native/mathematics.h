@@ -24,7 +24,7 @@ static inline float bh_reduce_f(float x, uint32_t *n) {
     uint32_t bits;
     memcpy(&bits, &shifted, sizeof bits);
     *n = bits - 0x4B400000u;
-    return fused_float(-whole, 1.42860677e-6f, fused_float(-whole, 0.693145752f, x));
+    return fused_float(whole, -1.42860677e-6f, fused_float(whole, -0.693145752f, x));
 }
 
 static inline double bh_reduce(double x, uint64_t *n) {
@@ -34,7 +34,7 @@ static inline double bh_reduce(double x, uint64_t *n) {
     uint64_t bits;
     memcpy(&bits, &shifted, sizeof bits);
     *n = bits - 0x4338000000000000u;
-    return fused_double(-whole, 1.9082149292705877e-10, fused_double(-whole, 0.69314718036912382, x));
+    return fused_double(whole, -1.9082149292705877e-10, fused_double(whole, -0.69314718036912382, x));
 }
 
 /* e^r - 1 for |r| <= log(2) / 2, by Taylor's series. */

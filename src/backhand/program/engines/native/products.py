@@ -29,9 +29,33 @@ def write_product(
 ) -> None:
     """Write a product in its cheapest form; in a steady step, in the one that suits any batch.
 
+    In either form, dot products or vectors, a sum runs in an order of its own length alone, so
+    that a row's bits are the same in a batch of any size; the two orders differ. So what decides
+    between them is the same in every batch: of a matrix with rows of the batch, where its elements
+    lie and how many they are is not, of the other one it is.
+
     Args:
         fixed: whether left and right are the same in every batch.
     """
+    left, right = product.left, product.right
+    if fixed == (True, False):
+        dots = is_side_by_side(left, 1) and _suits_dots(writer, product.turned())
+    else:
+        dots = fixed[1] and is_side_by_side(right, 0) and _suits_dots(writer, product)
+    _write(writer, product, dots if writer.steady else None)
+
+
+def write_sums(writer: Writer, product: Product, is_last: bool) -> None:
+    """Write sums, a product with ones; see write_product.
+
+    Args:
+        is_last: whether they are along an array's last axis, as its elements mostly lie.
+    """
+    _write(writer, product, is_last if writer.steady else None)
+
+
+def _write(writer: Writer, product: Product, dots: bool | None) -> None:
+    """As dot products or not, None for the cheapest; what lies otherwise is packed."""
     m, k, n = product.sizes
     if m == 0 or n == 0:
         return
@@ -39,39 +63,18 @@ def write_product(
         _write_plain(writer, product)
         return
     with writer.block():
-        dots = vectors = True
-        if writer.steady:
-            product, dots = _steady(writer, product, fixed)
-            vectors = not dots
+        if dots and not is_side_by_side(product.left, 1):
+            product = replace(product, left=packed(writer, product.left))
+        if dots and not is_side_by_side(product.right, 0):
+            right = packed(writer, product.right.turned()).turned()
+            product = replace(product, right=right)
         forms: list[tuple[float, Callable[[], None]]] = []
-        if vectors:
+        if not dots:
             for each in (product, product.turned()):
                 forms.append((cost_of_vectors(writer, each), partial(write_vectors, writer, each)))
-        if dots:
+        if dots is not False:
             forms.append((cost_of_dots(writer, product), partial(write_dots, writer, product)))
         min(forms, key=lambda form: form[0])[1]()
-
-
-def _steady(writer: Writer, product: Product, fixed: tuple[bool, bool]) -> tuple[Product, bool]:
-    """The product, and whether it is written as dot products.
-
-    In either form, a sum runs in an order of its own length alone, so that a row's bits are the
-    same in a batch of any size; the two orders differ. So what decides between them is the same
-    in every batch: of a matrix with rows of the batch, where its elements lie and how many they
-    are is not, of the other one it is. What lies otherwise than the form wants is packed.
-    """
-    left, right = product.left, product.right
-    if left.number is not None or right.number is not None:
-        dots = True
-    elif fixed == (True, False):
-        dots = is_side_by_side(left, 1) and _suits_dots(writer, product.turned())
-    else:
-        dots = fixed[1] and is_side_by_side(right, 0) and _suits_dots(writer, product)
-    if dots and not is_side_by_side(left, 1):
-        left = packed(writer, left)
-    if dots and not is_side_by_side(right, 0):
-        right = packed(writer, right.turned()).turned()
-    return replace(product, left=left, right=right), dots
 
 
 def _suits_dots(writer: Writer, product: Product) -> bool:

@@ -12,7 +12,7 @@ import torch
 from backhand.program.calls import View
 from backhand.program.engines.native.layout import C_TYPES, REAL, Window, coalesce
 from backhand.program.engines.native.product import Product
-from backhand.program.engines.native.products import write_product
+from backhand.program.engines.native.products import write_sums
 from backhand.program.engines.native.writer import Writer
 from backhand.program.plan import Operation
 
@@ -39,7 +39,10 @@ def _axes(given: Any, dimensions: int) -> list[int]:
 
 
 class _Split:
-    """An input's axes: those kept, with the target's strides, and those reduced."""
+    """An input's axes: those kept, with the target's strides, and those reduced.
+
+    has_last: whether the last axis is among those reduced.
+    """
 
     def __init__(self, writer: Writer, operation: Operation, source: View) -> None:
         self.source = writer.window(source)
@@ -51,6 +54,7 @@ class _Split:
         if len(target.shape) == len(shape) and len(kept) != len(shape):
             steps = [steps[axis] for axis in kept]
         kept_shape = [shape[axis] for axis in kept]
+        self.has_last = len(shape) - 1 in axes
         self.reduced = math.prod(shape[axis] for axis in axes)
         lengths, (ins, outs) = coalesce(kept_shape, [[source.stride[axis] for axis in kept], steps])
         over, (over_steps,) = coalesce(
@@ -92,7 +96,7 @@ def write_sum(writer: Writer, operation: Operation) -> None:
             out = out.without_axis(0, index)
         right = replace(data, shape=(k, n), stride=(k_in, n_in))
         result = replace(out, shape=(1, n), stride=(0, n_out))
-        write_product(writer, Product(result, ones((1, k)), right, divisor=divisor))
+        write_sums(writer, Product(result, ones((1, k)), right, divisor=divisor), split.has_last)
 
 
 def _write_fold(
