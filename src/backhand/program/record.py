@@ -35,7 +35,7 @@ from backhand.program.calls import (
     map_nested,
     tensors_in,
 )
-from backhand.program.scalars import Live, evaluate
+from backhand.program.scalars import Live, number_of
 from backhand.program.stand_ins import StandIns
 
 SEES_ONLY_SHAPES = frozenset(
@@ -135,7 +135,7 @@ class Recorder(TorchFunctionMode):
 
         def real(value: Any) -> Any:
             if isinstance(value, Live):
-                return evaluate(value.tree, self._scalar_values)
+                return number_of(value.tree, self._scalar_values)
             if isinstance(value, float) and math.isnan(value):
                 self._refuse(
                     name,

@@ -135,13 +135,13 @@ def _operand(tree: Tree) -> str:
     return f"({text})" if isinstance(tree, tuple) else text
 
 
-def evaluate(tree: Tree, values: Mapping[str, float]) -> float:
+def number_of(tree: Tree, values: Mapping[str, float]) -> float:
     """The tree's value, for values of its names; the same operations as a plain step does."""
     if isinstance(tree, str):
         return values[tree]
     if not isinstance(tree, tuple):
         return tree
     if len(tree) == 2:
-        return -evaluate(tree[1], values)
-    left, right = evaluate(tree[1], values), evaluate(tree[2], values)
+        return -number_of(tree[1], values)
+    left, right = number_of(tree[1], values), number_of(tree[2], values)
     return float(_BINARY[tree[0]](left, right))

@@ -21,7 +21,7 @@ from backhand.learning.parameter import Parameter
 States = tuple[Tensor, ...]
 
 
-class Memory(NamedTuple):
+class Unrolled(NamedTuple):
     """What a recurrence's backward needs, each list by time."""
 
     input: Tensor
@@ -92,7 +92,7 @@ class Recurrence(Layer):
 
     # What they share.
 
-    def forward(self, input: tuple[Tensor, ...], training: bool) -> tuple[States, Memory]:
+    def forward(self, input: tuple[Tensor, ...], training: bool) -> tuple[States, Unrolled]:
         x, states, present = self._parts(input)
         time, batch, _ = x.shape
         rows, bias = x.reshape(time * batch, self.input_size), self.projection_bias()
@@ -111,10 +111,10 @@ class Recurrence(Layer):
         output = torch.stack(outputs, 1)
         if present is not None:
             output = output * present.transpose(0, 1).to(output.dtype)
-        return (output, *states), Memory(x, before, traces, present, len(input))
+        return (output, *states), Unrolled(x, before, traces, present, len(input))
 
     def propagate(
-        self, error: tuple[Tensor, ...], memory: Memory, learning_rate: float
+        self, error: tuple[Tensor, ...], memory: Unrolled, learning_rate: float
     ) -> tuple[Tensor | None, ...]:
         x, before, traces, present, given = memory
         time = len(before)

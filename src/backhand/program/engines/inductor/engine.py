@@ -21,7 +21,7 @@ from backhand.program.engines.inductor.flat_line import FlatLine
 from backhand.program.engines.plan_memory import PlanMemory
 from backhand.program.engines.stepwise import Stepwise
 from backhand.program.plan import Plan
-from backhand.program.scalars import evaluate
+from backhand.program.scalars import number_of
 
 OPTIONS: dict[str, str | int | bool | Callable[..., Any]] = {"cpp_wrapper": True}
 """For torch.compile: what calls the kernels is C++ too, not Python."""
@@ -83,7 +83,7 @@ class CompiledGraph(Stepwise):
         count = len(values) - len(self.scalar_names)
         live = dict(zip(self.scalar_names, values[count:], strict=True))
         for place, tree in zip(self._values, self._trees, strict=True):
-            place.fill_(evaluate(tree, live))
+            place.fill_(number_of(tree, live))
         found = self._function(*values[:count], *self._lasting, *self._values)
         if len(found) > 1:
             return tuple(found)
