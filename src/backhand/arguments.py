@@ -73,6 +73,19 @@ def finite(owner: str, name: str, value: Any) -> float:
     return number
 
 
+def share(owner: str, name: str, value: Any) -> float:
+    """The value as a float in [0, 1).
+
+    Raises:
+        TypeError: it is no number (a truth value is none).
+        ValueError: it is outside [0, 1).
+    """
+    number = finite(owner, name, value)
+    if not 0 <= number < 1:
+        raise ValueError(f"{owner}: expected a {name} in [0, 1), got {shown(value)}")
+    return number
+
+
 def _as_float(owner: str, name: str, value: Any) -> float:
     if type(value) is not float and (
         not isinstance(value, numbers.Real) or isinstance(value, bool)

@@ -284,14 +284,34 @@ class Layer:
 
     # Checks for authors; no tensor is read for them.
 
+    def expect_tensor(self, input: Any, floats: bool = True) -> None:
+        """Refuse an input that is not one tensor, dense, and of floats where they are wanted."""
+        if not isinstance(input, Tensor):
+            raise LayerError(f"{self!r} expected one tensor, got a {type(input).__name__}")
+        if input.layout is not torch.strided:
+            raise LayerError(f"{self!r} expected a dense tensor, got one of {input.layout}")
+        if floats and not input.is_floating_point():
+            raise LayerError(f"{self!r} expected a tensor of floats, got {input.dtype}")
+
+    def expect_like(self, input: Tensor, like: Tensor) -> None:
+        """Refuse an input that is of another dtype or on another device than `like`."""
+        if input.dtype is not like.dtype:
+            raise LayerError(f"{self!r} expected input of {like.dtype}, got {input.dtype}")
+        self.expect_beside(input, like)
+
+    def expect_beside(self, input: Tensor, like: Tensor) -> None:
+        """Refuse an input that is on another device than `like`."""
+        if input.device != like.device:
+            raise LayerError(f"{self!r} expected input on {like.device}, got {input.device}")
+
     def expect_features(self, input: Tensor, features: int, like: Tensor) -> None:
-        """Refuse an input whose last axis is not `features` long or whose dtype is not `like`'s."""
+        """Refuse an input whose last axis is not `features` long, or that is not as `like` is."""
+        self.expect_tensor(input, floats=False)
         if input.shape[-1:] != (features,):
             raise LayerError(
                 f"{self!r} expected input (batch, {features}), got {tuple(input.shape)}"
             )
-        if input.dtype is not like.dtype:
-            raise LayerError(f"{self!r} expected input of {like.dtype}, got {input.dtype}")
+        self.expect_like(input, like)
 
 
 def placed(problem: Exception, name: str, child: Layer) -> Exception:

@@ -18,6 +18,7 @@ class Sigmoid(Layer):
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool
     ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+        self.expect_tensor(input)
         output = torch.sigmoid(input)
         return output, output
 
@@ -39,6 +40,7 @@ class Tanh(Layer):
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool
     ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+        self.expect_tensor(input)
         output = torch.tanh(input)
         return output, output
 
@@ -61,6 +63,7 @@ class ReLU(Layer):
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool
     ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+        self.expect_tensor(input)
         output = torch.relu(input)
         return output, output
 
@@ -87,6 +90,7 @@ class SELU(Layer):
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool
     ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+        self.expect_tensor(input)
         below = torch.expm1(input.clamp(max=0)) * (self.SCALE * self.ALPHA)
         output = input.clamp(min=0) * self.SCALE + below
         return output, output
@@ -116,6 +120,7 @@ class Mish(Layer):
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool
     ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+        self.expect_tensor(input)
         above = input.clamp(min=self.LOWEST)  # -∞ times a tangent of 0 is no number
         e = torch.exp(above.clamp(max=self.HIGHEST))
         n = e * (e + 2)

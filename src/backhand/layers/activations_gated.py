@@ -47,6 +47,7 @@ class GELU(Layer):
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool
     ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+        self.expect_tensor(input)
         gate = self._gate(input.clamp(-self.SHUT, self.SHUT))
         return input.clamp(min=-self.SHUT) * gate, input
 
@@ -78,6 +79,7 @@ class SiLU(Layer):
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool
     ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+        self.expect_tensor(input)
         return input.clamp(min=-self.SHUT) * torch.sigmoid(input), input
 
     def propagate(
@@ -101,6 +103,7 @@ class Hardswish(Layer):
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool
     ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+        self.expect_tensor(input)
         return input.clamp(min=-3) * ((input + 3).clamp(0, 6) * (1 / 6)), input
 
     def propagate(

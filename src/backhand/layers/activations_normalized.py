@@ -39,6 +39,7 @@ class Softmax(Layer):
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool
     ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+        self.expect_tensor(input)
         _expect_axis(self, input, self.dim)
         output = torch.softmax(input, self.dim)
         return output, output
@@ -72,6 +73,7 @@ class LogSoftmax(Layer):
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool
     ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+        self.expect_tensor(input)
         _expect_axis(self, input, self.dim)
         output = torch.log_softmax(input, self.dim)
         return output, output

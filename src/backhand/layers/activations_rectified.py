@@ -31,6 +31,7 @@ class LeakyReLU(Layer):
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool
     ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+        self.expect_tensor(input)
         output = torch.where(input > 0, input, input * self.negative_slope)
         return output, output if self.negative_slope >= 0 else input
 
@@ -64,6 +65,7 @@ class ELU(Layer):
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool
     ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+        self.expect_tensor(input)
         below = torch.expm1(input.clamp(max=0)) * self.alpha
         return torch.where(input > 0, input, below), input
 
@@ -102,6 +104,7 @@ class Softplus(Layer):
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool
     ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+        self.expect_tensor(input)
         z = input * self.beta
         bend = torch.log1p(torch.exp(-z.abs())) * (1 / self.beta) + input.clamp(min=0)
         return torch.where(z > self.threshold, input, bend), input
@@ -149,15 +152,13 @@ class PReLU(Layer):
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool
     ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"]]:
+        self.expect_tensor(input)
         if self.num_parameters > 1 and input.shape[1:2] != (self.num_parameters,):
             raise LayerError(
                 f"{self!r} expected input (batch, {self.num_parameters}, …), "
                 f"got {tuple(input.shape)}"
             )
-        if input.dtype is not self.weight.value.dtype:
-            raise LayerError(
-                f"{self!r} expected input of {self.weight.value.dtype}, got {input.dtype}"
-            )
+        self.expect_like(input, self.weight.value)
         return torch.where(input > 0, input, input * self._slopes(input.dim())), input
 
     def propagate(

@@ -112,6 +112,12 @@ class Attention(Layer):
         if not isinstance(input, tuple) or len(input) not in (3, 4):
             raise LayerError(f"{self!r} expected (query, key, value) or (…, present)")
         query, key, value = input[:3]
+        for each in input:
+            self.expect_tensor(each, floats=False)
+            self.expect_beside(each, query)
+        for each in (query, key, value):
+            self.expect_tensor(each)
+            self.expect_like(each, query)
         shapes = ", ".join(str(tuple(each.shape)) for each in input)
         fits = (
             query.dim() == key.dim() == value.dim() == 4

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backhand.arguments import truth
-from backhand.layer import Layer
+from backhand.layer import Layer, LayerError
 from backhand.layers.pooling import expect_at_most_half
 from backhand.layers.windows import Size, images, like, positions, sizes, written
 
@@ -147,6 +147,8 @@ class AdaptiveAveragePooling(Averaging):
         self.output_size = written(self._output)
 
     def windows(self, length: int, axis: int) -> tuple[Window, ...]:
+        if not length:
+            raise LayerError(f"{self!r} expected at least 1 along each axis, got 0")
         count = self._output[axis] or length
         ends = [(i * length // count, -(-(i + 1) * length // count)) for i in range(count)]
         return tuple((begin, end, end - begin) for begin, end in ends)
@@ -164,7 +166,7 @@ class AdaptiveAvgPool1d(AdaptiveAveragePooling):
 
     Raises:
         ValueError: output_size is less than 1.
-        LayerError: (at a call) the input has too few axes.
+        LayerError: (at a call) the input has too few axes, or an empty one.
     """
 
     axes = 1
@@ -191,6 +193,10 @@ class GlobalAveragePooling(Layer):
         self, input: Float[Tensor, "*batch_channels_lengths"], training: bool
     ) -> tuple[Float[Tensor, "*batch_channels"], tuple[int, ...]]:
         images(self, input, self.axes)
+        if not math.prod(input.shape[-self.axes :]):
+            raise LayerError(
+                f"{self!r} expected at least 1 along each axis, got {tuple(input.shape)}"
+            )
         return input.flatten(-self.axes).mean(-1), tuple(input.shape)
 
     def propagate(

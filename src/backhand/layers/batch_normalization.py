@@ -110,6 +110,7 @@ class BatchNorm(Layer):
         return math.prod(input.shape) // self.num_features
 
     def _expect(self, input: Tensor) -> None:
+        self.expect_tensor(input)
         if input.dim() not in self.dimensions:
             raise LayerError(
                 f"{self!r} expected input {self.axes_expected}, got {tuple(input.shape)}"

@@ -47,12 +47,13 @@ def all_but_channels(values: Tensor) -> tuple[int, ...]:
 
 def expect_channels(layer: Layer, input: Tensor, channels: int, weight: Tensor | None) -> None:
     """Refuse an input that is not (batch, channels, …), or of another dtype than the weight's."""
+    layer.expect_tensor(input)
     if input.dim() < 2 or input.shape[1] != channels:
         raise LayerError(
             f"{layer!r} expected input (batch, {channels}, …), got {tuple(input.shape)}"
         )
-    if weight is not None and input.dtype is not weight.dtype:
-        raise LayerError(f"{layer!r} expected input of {weight.dtype}, got {input.dtype}")
+    if weight is not None:
+        layer.expect_like(input, weight)
 
 
 class GroupNorm(Layer):

@@ -97,8 +97,7 @@ class Windowed(Layer):
 
     def _images(self, input: Tensor, weight: Tensor) -> Tensor:
         found = images(self, input, self.axes, self.in_channels)
-        if input.dtype is not weight.dtype:
-            raise LayerError(f"{self!r} expected input of {weight.dtype}, got {input.dtype}")
+        self.expect_like(input, weight)
         return found
 
     def _learn_bias(self, error: Tensor, learning_rate: float) -> None:

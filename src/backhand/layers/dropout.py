@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backhand.arguments import finite
+from backhand.arguments import share
 from backhand.layer import Layer
 
 
@@ -25,13 +25,12 @@ class Dropout(Layer):
     """
 
     def __init__(self, rate: float = 0.5) -> None:
-        self.rate = finite("Dropout", "rate", rate)
-        if not 0 <= self.rate < 1:
-            raise ValueError(f"Dropout: expected a rate in [0, 1), got {rate}")
+        self.rate = share("Dropout", "rate", rate)
 
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool
     ) -> tuple[Float[Tensor, "*shape"], Float[Tensor, "*shape"] | None]:
+        self.expect_tensor(input)
         if not training:
             return input, None
         mask = torch.empty_like(input).bernoulli_(1 - self.rate).div_(1 - self.rate)

@@ -64,6 +64,8 @@ class Embedding(Layer):
     def forward(
         self, input: Int64[Tensor, "*batch"], training: bool
     ) -> tuple[Float[Tensor, "*batch features"], Int64[Tensor, "*batch"]]:
+        self.expect_tensor(input, floats=False)
+        self.expect_beside(input, self.weight.value)
         if input.dtype is not torch.int64:
             raise LayerError(f"{self!r} expected int64 tokens, got {input.dtype}")
         index = input.reshape(-1)

@@ -178,6 +178,8 @@ class LinearCrossEntropy(Layer):
             )
         hidden, target = input
         self.expect_features(hidden, self.inputs, self.weight.value)
+        self.expect_tensor(target, floats=False)
+        self.expect_beside(target, hidden)
         if target.shape != hidden.shape[:-1]:
             raise LayerError(
                 f"{self!r} expected targets {tuple(hidden.shape[:-1])} for hidden "

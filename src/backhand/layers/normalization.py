@@ -78,11 +78,12 @@ class _Trailing(Layer):
         self.normalized_shape = normalized_shape
 
     def _expect(self, input: Tensor, weight: Parameter | None) -> None:
+        self.expect_tensor(input)
         if input.shape[-len(self._shape) :] != self._shape:
             shape = ", ".join(map(str, self._shape))
             raise LayerError(f"{self!r} expected input (batch, {shape}), got {tuple(input.shape)}")
-        if weight is not None and input.dtype is not weight.value.dtype:
-            raise LayerError(f"{self!r} expected input of {weight.value.dtype}, got {input.dtype}")
+        if weight is not None:
+            self.expect_like(input, weight.value)
 
     def _learn(self, parameter: Parameter | None, errors: Tensor, learning_rate: float) -> None:
         """Learn from errors of the input's shape."""
@@ -126,9 +127,9 @@ class LayerNorm(_Trailing):
         self.elementwise_affine = truth(
             type(self).__name__, "elementwise_affine", elementwise_affine
         )
+        self._bias = truth("LayerNorm", "bias", bias)
         self.weight = Parameter(torch.ones(self._shape)) if elementwise_affine else None
         self.bias = Parameter(torch.zeros(self._shape)) if elementwise_affine and bias else None
-        self._bias = truth("LayerNorm", "bias", bias)
 
     def settings(self) -> dict[str, Any]:
         return super().settings() | {"bias": self._bias}

@@ -26,6 +26,7 @@ class OpenClasses(Layer):
     Raises:
         TypeError: classes is no whole number.
         ValueError: classes less than 1.
+        LayerError: (at a call) the input's last axis is not `classes`, or its dtype another.
     """
 
     def __init__(self, classes: int) -> None:
@@ -44,6 +45,7 @@ class OpenClasses(Layer):
     def forward(
         self, input: Float[Tensor, "batch classes"], training: bool
     ) -> tuple[Float[Tensor, "batch classes"], None]:
+        self.expect_features(input, self.classes, self.shut.value)
         return input + self.shut.value, None
 
     def propagate(

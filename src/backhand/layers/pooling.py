@@ -9,7 +9,7 @@ from jaxtyping import Float, Int64
 from torch import Tensor
 
 from backhand.arguments import truth
-from backhand.layer import Layer
+from backhand.layer import Layer, LayerError
 from backhand.layers.windows import Size, images, like, positions, sizes, written
 
 
@@ -43,6 +43,8 @@ class MaxPooling(Layer):
         self, input: Float[Tensor, "*batch_channels_lengths"], training: bool
     ) -> tuple[Float[Tensor, "*batch_channels_positions"], tuple[Int64[Tensor, "..."], Any]]:
         rows = images(self, input, self.axes)
+        if not rows.shape[1]:
+            raise LayerError(f"{self!r} expected at least one channel, got {tuple(input.shape)}")
         spread = [d * (k - 1) + 1 for d, k in zip(self._dilation, self._kernel, strict=True)]
         for sides in zip(rows.shape[2:], spread, self._stride, self._pads, strict=True):
             positions(self, *sides, self.ceil_mode)

@@ -82,7 +82,7 @@ class SinusoidalPositions(Layer):
     def forward(
         self, input: Float[Tensor, "*batch time features"], training: bool
     ) -> tuple[Float[Tensor, "*batch time features"], None]:
-        self.expect_features(input, self.features, input)
+        expect_sequence(self, input, self.features)
         angles = position_angles(input, self.base)
         waves = torch.stack([angles.sin(), angles.cos()], -1).flatten(-2)
         return input + waves.to(input.dtype), None
@@ -122,7 +122,7 @@ class RotaryEmbedding(Layer):
     def forward(
         self, input: Float[Tensor, "*batch time features"], training: bool
     ) -> tuple[Float[Tensor, "*batch time features"], None]:
-        self.expect_features(input, self.features, input)
+        expect_sequence(self, input, self.features)
         return self._turned(input, 1.0), None
 
     def propagate(
@@ -138,6 +138,15 @@ class RotaryEmbedding(Layer):
         pairs = (self.features // 2, 2) if self.interleaved else (2, self.features // 2)
         a, b = values.reshape(*values.shape[:-1], *pairs).unbind(axis)
         return torch.stack([a * cos - b * sin, a * sin + b * cos], axis).flatten(-2)
+
+
+def expect_sequence(layer: Layer, input: Tensor, features: int) -> None:
+    """Refuse an input that is not (*batch, time, features) of floats."""
+    layer.expect_tensor(input)
+    if input.dim() < 2 or input.shape[-1] != features:
+        raise LayerError(
+            f"{layer!r} expected input (batch, time, {features}), got {tuple(input.shape)}"
+        )
 
 
 def position_angles(values: Tensor, base: float) -> Tensor:

@@ -36,6 +36,7 @@ class Flatten(Layer):
     def forward(
         self, input: Shaped[Tensor, "*shape"], training: bool
     ) -> tuple[Shaped[Tensor, "*flat"], tuple[int, ...]]:
+        self.expect_tensor(input, floats=False)
         axes = input.dim()
         first, last = (dim + axes if dim < 0 else dim for dim in (self.start_dim, self.end_dim))
         if not 0 < first <= last < axes:
@@ -71,6 +72,7 @@ class Reshape(Layer):
     def forward(
         self, input: Shaped[Tensor, "batch *shape"], training: bool
     ) -> tuple[Shaped[Tensor, "batch *output"], tuple[int, ...]]:
+        self.expect_tensor(input, floats=False)
         if math.prod(input.shape[1:]) != math.prod(self.shape):
             raise LayerError(
                 f"{self!r} expected examples of {math.prod(self.shape)} numbers, "
@@ -106,6 +108,7 @@ class Transpose(Layer):
     def forward(
         self, input: Shaped[Tensor, "*shape"], training: bool
     ) -> tuple[Shaped[Tensor, "*turned"], None]:
+        self.expect_tensor(input, floats=False)
         axes = input.dim()
         if not all(0 < (dim + axes if dim < 0 else dim) < axes for dim in (self.dim0, self.dim1)):
             raise LayerError(f"{self!r} expected an input with such axes, got {tuple(input.shape)}")

@@ -43,6 +43,7 @@ def images(layer: Layer, input: Tensor, axes: int, channels: int | None = None) 
     Raises:
         LayerError: there are too few axes, or another number of channels.
     """
+    layer.expect_tensor(input)
     names = {1: "channels, length", 2: "channels, height, width"}[axes]
     if input.dim() < axes + 1 or (channels is not None and input.shape[-axes - 1] != channels):
         expected = names if channels is None else names.replace("channels", str(channels), 1)

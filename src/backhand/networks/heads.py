@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backhand.arguments import whole
+from backhand.arguments import instance, truth, whole
 from backhand.layer import Layer, LayerError
 from backhand.layers.attention import Attention
 from backhand.layers.linear import FullyConnected
@@ -73,12 +73,12 @@ class MultiHeadAttention(Layer):
         self.embed_dim = embed_dim
         self.num_heads = num_heads
         self.num_kv_heads = num_kv_heads
-        self.bias = bias
-        self.causal = causal
-        self.kdim = kdim
-        self.vdim = vdim
-        self.rotary = rotary
-        self.block_size = block_size
+        self.bias = truth(name, "bias", bias)
+        self.causal = truth(name, "causal", causal)
+        self.kdim = None if kdim is None else whole(name, "kdim", kdim)
+        self.vdim = None if vdim is None else whole(name, "vdim", vdim)
+        self.rotary = None if rotary is None else instance(name, "rotary", rotary, Layer)
+        self.block_size = whole(name, "block_size", block_size)
         turned = [] if rotary is None else [rotary]
         shared = kv_heads * (embed_dim // num_heads)
         self.query = Sequential(
@@ -126,7 +126,9 @@ class MultiHeadAttention(Layer):
 
     def _sources(self, input: Any) -> tuple[tuple[Tensor, Tensor, Tensor], tuple[Tensor, ...]]:
         """What queries, keys and values are made of, and the mask where there is one."""
-        given = [input] if isinstance(input, Tensor) else list(input)
+        given = list(input) if isinstance(input, tuple) and input else [input]
+        for each in given:
+            self.expect_tensor(each, floats=False)
         masks = (given.pop(),) if len(given) > 1 and given[-1].dtype is torch.bool else ()
         if not 1 <= len(given) <= 3 or any(each.dim() != 3 for each in given):
             shapes = ", ".join(str(tuple(each.shape)) for each in given)
@@ -156,6 +158,11 @@ class SplitHeads(Layer):
     def forward(
         self, input: Float[Tensor, "batch time features"], training: bool
     ) -> tuple[Float[Tensor, "batch heads time width"], None]:
+        self.expect_tensor(input)
+        if input.dim() != 3:
+            raise LayerError(
+                f"{self!r} expected input (batch, time, features), got {tuple(input.shape)}"
+            )
         batch, time, features = input.shape
         if features % self.num_heads:
             raise LayerError(
@@ -180,6 +187,11 @@ class JoinHeads(Layer):
     def forward(
         self, input: Float[Tensor, "batch heads time width"], training: bool
     ) -> tuple[Float[Tensor, "batch time features"], int]:
+        self.expect_tensor(input)
+        if input.dim() != 4:
+            raise LayerError(
+                f"{self!r} expected input (batch, heads, time, width), got {tuple(input.shape)}"
+            )
         return input.transpose(1, 2).flatten(2), input.shape[1]
 
     def propagate(

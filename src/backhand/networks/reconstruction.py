@@ -9,8 +9,9 @@ from jaxtyping import Float, Float64
 from torch import Tensor
 
 from backhand.arguments import instance
-from backhand.layer import Layer
+from backhand.layer import Layer, LayerError
 from backhand.layers.standardized import Standardized
+from backhand.networks.parts import forward_child
 
 LARGEST = 1.5
 """Deviations at which the network's input is clipped, and in training its target too: an outlier
@@ -32,6 +33,7 @@ class Reconstruction(Layer):
 
     Raises:
         TypeError: one of them is no such layer.
+        LayerError: (at a call) the input has other axes, or is not of float64.
     """
 
     def __init__(self, standardized: Standardized, coder: Layer) -> None:
@@ -41,9 +43,12 @@ class Reconstruction(Layer):
     def forward(
         self, input: Float64[Tensor, "batch features"], training: bool
     ) -> tuple[Float[Tensor, "batch 1"], Any]:
-        z, statistics = self.standardized.forward(input, training)
+        self.expect_tensor(input)
+        if input.dim() != 2:
+            raise LayerError(f"{self!r} expected input (batch, features), got {tuple(input.shape)}")
+        z, statistics = forward_child(self.standardized, "standardized", input, training)
         clipped = z.clamp(-LARGEST, LARGEST)
-        guess, memory = self.coder.forward(clipped, training)
+        guess, memory = forward_child(self.coder, "coder", clipped, training)
         present = (input == input).to(torch.float32)
         count = present.sum(1, keepdim=True).clamp(min=1)
         difference = (guess - (clipped if training else z)) * present

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor
 
-from backhand.arguments import truth, whole
+from backhand.arguments import share, shown, truth, whole
 from backhand.layer import Layer, LayerError
 from backhand.layers.dropout import Dropout
 from backhand.layers.recurrent.cells import (
@@ -41,10 +41,10 @@ class Recurrent(Layer):
         self.input_size = whole(name, "input_size", input_size)
         self.hidden_size = whole(name, "hidden_size", hidden_size)
         self.num_layers = whole(name, "num_layers", num_layers)
-        self.bias = bias
-        self.dropout = dropout
+        self.bias = truth(name, "bias", bias)
+        self.dropout = share(name, "dropout", dropout)
         self.bidirectional = truth(name, "bidirectional", bidirectional)
-        self.truncation = truncation
+        self.truncation = None if truncation is None else whole(name, "truncation", truncation)
         self.return_state = truth(name, "return_state", return_state)
         self._between = Dropout(dropout)
         directions = (False, True) if bidirectional else (False,)
@@ -118,7 +118,10 @@ class Recurrent(Layer):
 
     def _parts(self, input: Any) -> tuple[Tensor, tuple[Tensor, ...], tuple[Tensor, ...]]:
         """The sequences, the states before them (zeros where none are given), and the lengths."""
-        x, *rest = (input,) if isinstance(input, Tensor) else input
+        given = input if isinstance(input, tuple) and input else (input,)
+        for each in given:
+            self.expect_tensor(each, floats=False)
+        x, *rest = given
         lengths = (rest.pop(),) if rest and not rest[-1].is_floating_point() else ()
         names = self.cell.state_names
         if x.dim() != 3:
@@ -182,7 +185,9 @@ class RNN(Recurrent):
         return_state: bool = False,
     ) -> None:
         if nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f'RNN: expected nonlinearity "tanh" or "relu", got {nonlinearity!r}')
+            raise ValueError(
+                f'RNN: expected nonlinearity "tanh" or "relu", got {shown(nonlinearity)}'
+            )
         self.nonlinearity = nonlinearity
         super().__init__(
             input_size, hidden_size, num_layers, bias, dropout, bidirectional, truncation,
@@ -233,6 +238,7 @@ class LastStep(Layer):
     """
 
     def forward(self, input: Tensor, training: bool) -> tuple[Tensor, Any]:
+        self.expect_tensor(input, floats=False)
         if input.dim() < 2 or input.shape[1] == 0:
             raise LayerError(
                 f"{self!r} expected input (batch, time, …) of at least one step, "

@@ -164,6 +164,9 @@ class Recurrence(Layer):
                 f"{self!r} expected (x, {', '.join(self.state_names)}) or (…, lengths)"
             )
         x = input[0]
+        for each in input:
+            self.expect_tensor(each, floats=False)
+            self.expect_beside(each, self.weight_ih.value)
         if x.dim() != 3 or x.shape[1] == 0 or x.shape[2] != self.input_size:
             raise LayerError(
                 f"{self!r} expected input (batch, time, {self.input_size}) of at least one time "
@@ -176,6 +179,7 @@ class Recurrence(Layer):
                     f"{self!r} expected {name} of shape {(len(x), self.hidden_size)}, "
                     f"got {tuple(state.shape)}"
                 )
+            self.expect_like(state, x)
         return x.transpose(0, 1), input[1 : 1 + states], self._present(x, input[1 + states :])
 
     def _present(self, x: Tensor, lengths: tuple[Tensor, ...]) -> Tensor | None:
