@@ -218,7 +218,7 @@ def test_single_rows_are_predicted_as_many_are(kind) -> None:
     for _ in range(2):
         singles = np.concatenate([ours.predict(X[i : i + 1]) for i in range(60)])
         np.testing.assert_allclose(singles, whole[:60], rtol=1e-5, atol=1e-6)
-    assert ours._predictor._recorded is not None
+    assert ours._predictor._input is not None
     if kind is classifier:
         one = ours.predict_proba(X[3:4].astype(np.float32))
         np.testing.assert_allclose(one, ours.predict_proba(X)[3:4], atol=1e-6)
@@ -239,7 +239,7 @@ def test_a_recorded_prediction_follows_partial_fit() -> None:
         ours.partial_fit(XR[i : i + 100], NUMBERS[i : i + 100])
         one, two = ours.predict(XR[:1]), ours.predict(XR[:2])
         np.testing.assert_allclose(one, two[:1], rtol=1e-5)
-    assert ours._predictor._recorded is not None
+    assert ours._predictor._input is not None
 
 
 def test_rows_are_predicted_from_several_threads() -> None:

@@ -23,10 +23,10 @@ from backhand.estimators.mlp.architecture import Architecture
 from backhand.estimators.mlp.arguments import check_arguments, hidden_sizes
 from backhand.estimators.mlp.batches import Batches
 from backhand.estimators.mlp.fitted import MLPFitted
-from backhand.estimators.mlp.predictor import Predictor
 from backhand.estimators.mlp.rates import PerceptronRates
-from backhand.estimators.mlp.trainer import Trainer, as_numbers, copied, numpy_dtype_of, shelf
+from backhand.estimators.mlp.trainer import Trainer, as_numbers, copied, shelf
 from backhand.estimators.mlp.training import HeldOut, PerceptronPasses, hold_out, train
+from backhand.estimators.predictor import Predictor, numpy_dtype_of
 from backhand.layer import Layer
 from backhand.learning.rules import SGD, Adam, Momentum, UpdateRule
 from backhand.losses import Loss

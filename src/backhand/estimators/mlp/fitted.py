@@ -11,9 +11,9 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from backhand.estimators.mlp.architecture import Architecture, connected
-from backhand.estimators.mlp.predictor import Predictor
 from backhand.estimators.mlp.rates import PerceptronRates
 from backhand.estimators.mlp.trainer import Trainer, as_numbers
+from backhand.estimators.predictor import Predictor
 from backhand.layer import Layer
 
 

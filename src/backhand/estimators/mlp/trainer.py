@@ -15,6 +15,7 @@ import numpy as np
 from torch import Tensor
 
 from backhand.estimators.mlp.batches import Batches
+from backhand.estimators.predictor import numpy_dtype_of
 from backhand.layer import Layer
 from backhand.learning.parameter import Parameter
 from backhand.learning.rules import UpdateRule
@@ -68,13 +69,6 @@ class Trainer:
         losses = self._step.run(batches.inputs, batches.target(), order, rates, batches.size)
         assert losses is not None
         return losses
-
-
-def numpy_dtype_of(network: Layer) -> np.dtype[Any]:
-    """Of the numbers a network computes with; float32 where it has no weights."""
-    for parameter in network.parameters().values():
-        return parameter.value.numpy().dtype
-    return np.dtype(np.float32)
 
 
 def as_numbers(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:

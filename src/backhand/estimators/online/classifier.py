@@ -112,11 +112,8 @@ class OnlineClassifier(OnlineEstimator, MiniBatchClassifier):
         """The probability of each class seen so far; empty before the first."""
         if not self._classes:
             return {}
-        logits = self._outputs_for(x)[: len(self._classes)]
-        largest = max(logits)
-        powers = [math.exp(logit - largest) for logit in logits]
-        total = sum(powers)
-        return {label: each / total for label, each in zip(self._classes, powers, strict=True)}
+        found = self._probabilities(self._outputs_for(x))
+        return dict(zip(self._classes, found, strict=True))
 
     def predict_one(self, x: Features, **kwargs: Any) -> Any:
         """The most probable class; None before the first."""
@@ -150,8 +147,9 @@ class OnlineClassifier(OnlineEstimator, MiniBatchClassifier):
 
         if not self._classes:
             return pd.DataFrame(index=X.index)
-        logits = self._outputs_for_many(X)[:, : len(self._classes)].to(torch.float64)
-        return pd.DataFrame(torch.softmax(logits, 1).numpy(), columns=self.classes_, index=X.index)
+        found = [self._probabilities(each) for each in self._outputs_for_many(X).tolist()]
+        shape = len(X), len(self._classes)
+        return pd.DataFrame(np.reshape(found, shape), columns=self.classes_, index=X.index)
 
     def predict_many(self, X: pd.DataFrame) -> pd.Series:
         """predict_one for every row: a Series."""
@@ -160,8 +158,16 @@ class OnlineClassifier(OnlineEstimator, MiniBatchClassifier):
         if not self._classes:
             return pd.Series([None] * len(X), index=X.index, dtype=object)
         labels = self.classes_
-        places = self._outputs_for_many(X).argmax(1).tolist()
-        return pd.Series([labels[place] for place in places], index=X.index)
+        rows = self._outputs_for_many(X).tolist()
+        return pd.Series([labels[logits.index(max(logits))] for logits in rows], index=X.index)
+
+    def _probabilities(self, outputs: list[float]) -> list[float]:
+        """Softmax of the classes' outputs for a row; one function for one row and for many."""
+        logits = outputs[: len(self._classes)]
+        largest = max(logits)
+        powers = [math.exp(logit - largest) for logit in logits]
+        total = sum(powers)
+        return [power / total for power in powers]
 
     def _expect_room_for(self, label: Any) -> None:
         """Refuse what is no label, and one class too many."""

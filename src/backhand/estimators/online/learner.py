@@ -11,11 +11,12 @@ import torch
 from torch import Tensor
 
 from backhand.estimators.online.columns import Row
+from backhand.estimators.rows import RowPredictor
 from backhand.layer import Layer
 from backhand.layers.standardized import Standardized
 from backhand.learning.rules import UpdateRule
 from backhand.losses import Loss
-from backhand.program import Prediction, PredictionInPlace, TrainingStep, TrainingStepInPlace
+from backhand.program import TrainingStep, TrainingStepInPlace
 from backhand.training import NonFiniteLoss
 
 Build = Callable[[int, int], Layer]
@@ -54,17 +55,13 @@ class Learner:
             torch.manual_seed(self._seed + inputs)
             self.network = self._build(inputs, outputs).learn_with(self._rule)
         self._step = TrainingStep(self.network, self._loss)
-        self._prediction = Prediction(self.network)
-        for name in ("_learning", "_predicting", "row", "question", "target", "_input_axes"):
+        self._rows = RowPredictor(self.network)
+        for name in ("_learning", "row", "question", "target", "_input_axes"):
             vars(self).pop(name, None)
 
     @cached_property
     def _learning(self) -> TrainingStepInPlace:
         return self._step.in_place(self.missing(), self._target)
-
-    @cached_property
-    def _predicting(self) -> PredictionInPlace:
-        return self._prediction.in_place(self.missing())
 
     @cached_property
     def row(self) -> Row:
@@ -80,7 +77,9 @@ class Learner:
     @cached_property
     def question(self) -> Row:
         """Where the input stands that `predict` predicts for."""
-        row: Row = self._predicting.input.numpy()[0]
+        place = self._rows.place_for(self.missing())
+        assert place is not None
+        row: Row = place.numpy()[0]
         return row
 
     def learn(self, learning_rate: float) -> None:
@@ -95,7 +94,7 @@ class Learner:
 
     def predict(self) -> list[float]:
         """The outputs for `question`."""
-        outputs: list[float] = self._predicting()[0].tolist()
+        outputs: list[float] = self._rows.one()[0].tolist()
         return outputs
 
     def missing(self, rows: int = 1) -> Tensor:
@@ -143,9 +142,8 @@ class Learner:
             expect_finite(float(losses.sum()))
 
     def predict_rows(self, inputs: Tensor) -> Tensor:
-        """Predict for rows one by one: the same bits as a call of `predicting` for each."""
-        result: Tensor = self._prediction.run(inputs, batch_size=1)
-        return result
+        """The outputs for rows: the same bits as `predict` for each."""
+        return self._rows.many(inputs)
 
     @property
     def updates(self) -> list[float]:

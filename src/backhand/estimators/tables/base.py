@@ -22,6 +22,7 @@ from torch import Tensor
 
 from backhand.arguments import bare, shown, whole
 from backhand.data import Data
+from backhand.estimators.predictor import Predictor
 from backhand.estimators.tables.columns import Column, read_columns
 from backhand.estimators.tables.encoding import Encoding
 from backhand.estimators.tables.members import make_members
@@ -31,8 +32,6 @@ from backhand.networks import NetworkFileError, Stack, save
 from backhand.networks.saving import load_about
 from backhand.tensor_file import Malformed, blaming, expect
 from backhand.training import Epoch
-
-ROWS_AT_ONCE = 1024
 
 EPOCHS, STEPS, FEWEST = 128, 8192, 16
 """Epochs by default; for larger tables as many as make so many steps, but no fewer than FEWEST.
@@ -63,11 +62,13 @@ class TableBase(BaseEstimator):  # type: ignore[misc]
     target_name_: str | None
 
     _classifies: bool
+    _predictor: Predictor | None = None
 
     # Reading.
 
     def _columns(self, X: Any, reset: bool) -> list[Column]:
         """The columns of a table of any kind, their names and number checked."""
+        kinds = None if reset else [code.kind for code in self.encoding_.codes]
         if hasattr(X, "columns") and hasattr(X, "shape"):
             if 0 in X.shape:
                 raise ValueError(
@@ -76,11 +77,11 @@ class TableBase(BaseEstimator):  # type: ignore[misc]
                 )
             _check_feature_names(self, X, reset=reset)
             _check_n_features(self, X, reset=reset)
-            return read_columns(X)
+            return read_columns(X, kinds)
         numeric = np.asarray(X).dtype.kind in "iufb" if not hasattr(X, "tocsr") else True
         kind = "numeric" if numeric else None
         X = validate_data(self, X, dtype=kind, ensure_all_finite="allow-nan", reset=reset)
-        return read_columns(X)
+        return read_columns(X, kinds)
 
     def _check_arguments(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 1), ("members", 1)):
@@ -128,6 +129,7 @@ class TableBase(BaseEstimator):  # type: ignore[misc]
                 self.epochs_for(len(targets)),
                 random,
             )
+        self._predictor = Predictor(self.network_)
         self.loss_curve_, self.validation_scores_ = judge.loss_curve, judge.scores
         self.best_epochs_ = judge.best_epochs
 
@@ -157,12 +159,17 @@ class TableBase(BaseEstimator):  # type: ignore[misc]
 
     # Prediction.
 
-    def _raw(self, X: Any) -> Tensor:
-        """What each member says of each row (rows, members, outputs)."""
+    def _raw(self, X: Any) -> np.ndarray:
+        """What each member says of each row, in float64 (rows, members, outputs)."""
         check_is_fitted(self)
-        inputs = torch.from_numpy(self.encoding_.matrix(self._columns(X, reset=False)))
-        parts = [self.network_.predict(part) for part in torch.split(inputs, ROWS_AT_ONCE)]
-        return torch.cat(parts)
+        matrix = self.encoding_.matrix(self._columns(X, reset=False))
+        if self._predictor is None or self._predictor.network is not self.network_:
+            self._predictor = Predictor(self.network_)
+        return self._predictor.many(matrix).astype(np.float64)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """All but the recordings, which are made again where they are needed."""
+        return {**super().__getstate__(), "_predictor": None}
 
     # Files.
 
@@ -293,6 +300,18 @@ def read_model(path: str | Path) -> tuple[Stack, dict[str, Any]]:
         given = shown(found.get("estimator"))
         raise NetworkFileError(f"{path}: expected the name of an estimator, found {given}")
     return network, found
+
+
+def mean_of_members(outputs: np.ndarray) -> np.ndarray:
+    """The mean over the members (rows, members, outputs), added up one after another.
+
+    A reduction may choose another order for another number of rows.
+    """
+    total = np.zeros_like(outputs[:, 0])
+    for member in range(outputs.shape[1]):
+        total += outputs[:, member]
+    mean: np.ndarray = total / outputs.shape[1]
+    return mean
 
 
 def name_of(target: Any) -> str | None:

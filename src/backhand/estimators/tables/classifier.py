@@ -13,7 +13,7 @@ from sklearn.utils.validation import _check_y, check_consistent_length
 from torch import Tensor
 
 from backhand.arguments import shown
-from backhand.estimators.tables.base import TableBase, name_of
+from backhand.estimators.tables.base import TableBase, mean_of_members, name_of
 from backhand.losses import CrossEntropyLoss, Loss
 from backhand.tensor_file import Malformed, expect
 from backhand.training import Epoch
@@ -97,9 +97,9 @@ class TableClassifier(ClassifierMixin, TableBase):  # type: ignore[misc]
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probabilities of the classes (rows, classes), the mean of the members'."""
-        mean = torch.softmax(self._raw(X).double(), dim=-1).mean(1)
-        found: np.ndarray = mean.numpy()
-        return found
+        raw = self._raw(X)
+        powers = np.exp(raw - raw.max(-1, keepdims=True))
+        return mean_of_members(powers / powers.sum(-1, keepdims=True))
 
     def predict(self, X: Any) -> np.ndarray:
         """The most probable class of each row."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,8 +29,13 @@ class Column:
     missing: np.ndarray
 
 
-def read_columns(table: Any) -> list[Column]:
+def read_columns(table: Any, kinds: Sequence[str] | None = None) -> list[Column]:
     """The columns of a DataFrame (pandas or polars) or of a two-dimensional array.
+
+    Args:
+        table: the DataFrame or array.
+        kinds: of the columns in training, which says how Python objects are meant: some rows of a
+            column may look like another kind than all of them.
 
     Raises:
         ValueError: a number is infinite (the column and its first such row are named), or a
@@ -41,7 +47,8 @@ def read_columns(table: Any) -> list[Column]:
         named = [(name, _from_polars(table[name])) for name in table.columns]
     else:
         named = [(str(name), _from_pandas(table.iloc[:, i])) for i, name in enumerate(table)]
-    return [_column(name, values) for name, values in named]
+    meant = [None] * len(named) if kinds is None else kinds
+    return [_column(*each, kind) for each, kind in zip(named, meant, strict=True)]
 
 
 def _from_polars(series: Any) -> np.ndarray:
@@ -71,7 +78,7 @@ def _from_pandas(series: Any) -> np.ndarray:
     return np.asarray(series.to_numpy() if plain else series.to_numpy(object))
 
 
-def _column(name: str, values: np.ndarray) -> Column:
+def _column(name: str, values: np.ndarray, meant: str | None) -> Column:
     kind = values.dtype.kind
     if kind == "b":
         return Column(name, BOOLEAN, values.astype(np.float64), np.zeros(len(values), bool))
@@ -82,26 +89,38 @@ def _column(name: str, values: np.ndarray) -> Column:
     if kind in "US":
         return Column(name, CATEGORY, values.astype(str), np.zeros(len(values), bool))
     if kind == "O":
-        return _objects(name, values)
+        return _objects(name, values, meant)
     raise ValueError(
         f"column {name!r}: expected numbers, text, booleans or dates, got {values.dtype}"
     )
 
 
-def _objects(name: str, values: np.ndarray) -> Column:
-    """Python objects: of the kind that all of those given are, else categories, as text."""
+def _objects(name: str, values: np.ndarray, meant: str | None) -> Column:
+    """Python objects: of the kind meant where they may be, else of that which all given are."""
     missing = np.array([_is_missing(each) for each in values], dtype=bool)
-    given = values[~missing]
-    kinds = {type(each) for each in given}
-    if kinds and kinds <= {bool, np.bool_}:
+    possible = _possible_kinds({type(each) for each in values[~missing]})
+    kind = meant if meant in possible else possible[0]
+    if kind == BOOLEAN:
         filled = np.where(missing, False, values).astype(np.float64)
         return Column(name, BOOLEAN, filled, missing)
-    if kinds and all(issubclass(each, int | float | np.number) for each in kinds - {bool}):
+    if kind == NUMBER:
         return _numbers(name, np.where(missing, np.nan, values).astype(np.float64), missing)
-    if kinds and all(hasattr(each, "isoformat") and hasattr(each, "year") for each in kinds):
+    if kind == DATE:
         return _dates(name, _filled(values, missing).astype("datetime64[us]"))
     text = np.array(["" if gone else str(each) for each, gone in zip(values, missing, strict=True)])
     return Column(name, CATEGORY, text, missing)
+
+
+def _possible_kinds(types: set[type]) -> list[str]:
+    """What a column of objects of these types may be read as, the likeliest first; text always."""
+    found = []
+    if types and types <= {bool, np.bool_}:
+        found.append(BOOLEAN)
+    if types and all(issubclass(each, int | float | np.number | np.bool_) for each in types):
+        found.append(NUMBER)
+    if types and all(hasattr(each, "isoformat") and hasattr(each, "year") for each in types):
+        found.append(DATE)
+    return [*found, CATEGORY]
 
 
 def _filled(values: np.ndarray, missing: np.ndarray) -> np.ndarray:

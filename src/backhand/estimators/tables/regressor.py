@@ -11,7 +11,7 @@ from sklearn.utils.validation import _check_y, check_consistent_length
 from torch import Tensor
 
 from backhand.arguments import finite
-from backhand.estimators.tables.base import TableBase, name_of
+from backhand.estimators.tables.base import TableBase, mean_of_members, name_of
 from backhand.losses import Loss, MSELoss
 from backhand.training import Epoch
 
@@ -68,8 +68,7 @@ class TableRegressor(RegressorMixin, TableBase):  # type: ignore[misc]
 
     def predict(self, X: Any) -> np.ndarray:
         """The number of each row (rows,), the mean of the members'."""
-        mean = self._raw(X).double().mean(1)[:, 0]
-        found: np.ndarray = mean.numpy() * self.deviation_ + self.mean_
+        found: np.ndarray = mean_of_members(self._raw(X))[:, 0] * self.deviation_ + self.mean_
         return found
 
     def _learnt(self) -> dict[str, Any]:
