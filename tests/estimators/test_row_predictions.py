@@ -103,7 +103,9 @@ TABLES: dict[str, Callable[[], Any]] = {
     "two classes, three members": lambda: TableClassifier(members=3, **QUICK).fit(
         table(), BINARY[:120]
     ),
-    "numbers": lambda: TableRegressor(**QUICK).fit(table(), NUMBERS[:120, 0]),
+    "numbers, as wide as by default": lambda: TableRegressor(epochs=4, random_state=0).fit(
+        table(), NUMBERS[:120, 0]
+    ),
     "numbers, three members": lambda: TableRegressor(members=3, **QUICK).fit(
         table(), NUMBERS[:120, 0]
     ),
