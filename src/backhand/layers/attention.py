@@ -96,15 +96,17 @@ class Attention(Layer):
         """P of a block: (batch · kv_heads, heads of a group · queries, keys), as `present` is."""
         count, seen = query.shape[2], key.shape[1]
         hidden = query.new_zeros(())
-        if self.causal:
-            hidden = query.new_full((count, seen), -math.inf).triu(begin + 1)
-            hidden = hidden.repeat(query.shape[1], 1)
         if present is not None:
             shown = present[:, :seen]
             lowest = torch.finfo(query.dtype).min
-            hidden = hidden + (~shown).to(query.dtype).mul(lowest).unsqueeze(1)
+            hidden = (~shown).to(query.dtype).mul(lowest).unsqueeze(1)
         scale = 1 / math.sqrt(query.shape[-1])
         scores = torch.baddbmm(hidden, query.flatten(1, 2), key.transpose(1, 2), alpha=scale)
+        if self.causal and seen > begin + 1:
+            # Of the keys before the block none is hidden, and a mask of all keys for every block
+            # would grow with the square of the time.
+            later = query.new_full((count, seen - begin), -math.inf).triu(1)
+            scores[:, :, begin:].add_(later.repeat(query.shape[1], 1))
         weights = torch.softmax(scores, -1)
         return weights if present is None else weights * shown.to(weights.dtype).unsqueeze(1)
 
