@@ -9,6 +9,7 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 import backhand as bh
 from oracle import by_hand, close, leaf
@@ -52,6 +53,36 @@ def test_attention_is_the_formula_in_blocks_of_any_size(sizes, causal, masked) -
     assert close(layer.predict(input), expected.detach(), 1e-12)
     for found, each in zip(by_hand(layer, input, error)[0], given_leaves, strict=False):
         assert close(found, torch.zeros_like(each) if each.grad is None else each.grad, 1e-12)
+
+
+class Largest(TorchFunctionMode):
+    """The most bytes of any tensor that a call makes."""
+
+    bytes = 0
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        if isinstance(result, Tensor):
+            self.bytes = max(self.bytes, result.untyped_storage().nbytes())
+        return result
+
+
+@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("causal", [False, True])
+def test_attention_takes_memory_in_proportion_to_the_time(causal, masked) -> None:
+    planned, plain = [], []
+    for time in (128, 256, 512):
+        layer = bh.MultiHeadAttention(4, 2, causal=causal, block_size=16)
+        x = torch.randn(1, time, 4)
+        input = (x, torch.ones(1, time, dtype=torch.bool)) if masked else x
+        step = bh.TrainingStep(layer, bh.MSELoss(), bh.Replay())
+        step(input, x, 0.1)
+        planned.append(step.memory.total)
+        with Largest() as seen:
+            layer.backward(torch.ones_like(layer(input)), 0.1)
+        plain.append(seen.bytes)
+    for sizes in (planned, plain):
+        assert sizes[2] < 2.1 * sizes[1] < 2.1 * 2.1 * sizes[0]
 
 
 def angle(t: int, pair: int, features: int, base: float) -> float:

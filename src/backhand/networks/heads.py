@@ -57,19 +57,8 @@ class MultiHeadAttention(Layer):
         rotary: Layer | None = None,
         block_size: int = 128,
     ) -> None:
-        kv_heads = num_heads if num_kv_heads is None else num_kv_heads
         name = type(self).__name__
-        whole(name, "num_kv_heads", kv_heads)
-        if whole(name, "embed_dim", embed_dim) % whole(name, "num_heads", num_heads):
-            raise ValueError(
-                "MultiHeadAttention: expected embed_dim divisible by num_heads, got "
-                f"embed_dim={embed_dim}, num_heads={num_heads}"
-            )
-        if num_heads % kv_heads:
-            raise ValueError(
-                "MultiHeadAttention: expected num_heads divisible by num_kv_heads, got "
-                f"num_heads={num_heads}, num_kv_heads={num_kv_heads}"
-            )
+        kv_heads = _expect_heads(embed_dim, num_heads, num_kv_heads)
         self.embed_dim = embed_dim
         self.num_heads = num_heads
         self.num_kv_heads = num_kv_heads
@@ -80,19 +69,17 @@ class MultiHeadAttention(Layer):
         self.rotary = None if rotary is None else instance(name, "rotary", rotary, Layer)
         self.block_size = whole(name, "block_size", block_size)
         turned = [] if rotary is None else [rotary]
-        shared = kv_heads * (embed_dim // num_heads)
-        self.query = Sequential(
-            [FullyConnected(embed_dim, embed_dim, bias), SplitHeads(num_heads), *turned]
-        )
-        self.key = Sequential(
-            [FullyConnected(kdim or embed_dim, shared, bias), SplitHeads(kv_heads), *turned]
-        )
-        self.value = Sequential(
-            [FullyConnected(vdim or embed_dim, shared, bias), SplitHeads(kv_heads)]
-        )
+        self.query = self._projected(embed_dim, num_heads, *turned)
+        self.key = self._projected(kdim or embed_dim, kv_heads, *turned)
+        self.value = self._projected(vdim or embed_dim, kv_heads)
         self.attention = Attention(causal, block_size)
         self.output = Sequential([JoinHeads(), FullyConnected(embed_dim, embed_dim, bias)])
         share_repeated(self)
+
+    def _projected(self, inputs: int, heads: int, *turned: Layer) -> Sequential:
+        """From features to so many heads."""
+        outputs = heads * (self.embed_dim // self.num_heads)
+        return Sequential([FullyConnected(inputs, outputs, self.bias), SplitHeads(heads), *turned])
 
     def forward(self, input: Any, training: bool) -> tuple[Tensor, Any]:
         sources, masks = self._sources(input)
@@ -138,6 +125,23 @@ class MultiHeadAttention(Layer):
             )
         query, key, value = given if len(given) == 3 else (given[0], given[-1], given[-1])
         return (query, key, value), masks
+
+
+def _expect_heads(embed_dim: int, num_heads: int, num_kv_heads: int | None) -> int:
+    """Refuse heads that do not divide the features, or each other; how many keys have."""
+    name = "MultiHeadAttention"
+    kv_heads = num_heads if num_kv_heads is None else whole(name, "num_kv_heads", num_kv_heads)
+    if whole(name, "embed_dim", embed_dim) % whole(name, "num_heads", num_heads):
+        raise ValueError(
+            f"{name}: expected embed_dim divisible by num_heads, got "
+            f"embed_dim={embed_dim}, num_heads={num_heads}"
+        )
+    if num_heads % kv_heads:
+        raise ValueError(
+            f"{name}: expected num_heads divisible by num_kv_heads, got "
+            f"num_heads={num_heads}, num_kv_heads={num_kv_heads}"
+        )
+    return kv_heads
 
 
 class SplitHeads(Layer):

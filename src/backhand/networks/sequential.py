@@ -27,6 +27,10 @@ class Sequential(Layer):
         self.layers = layers_in("Sequential", layers)
         share_repeated(self)
 
+    def __getitem__(self, index: int) -> Layer:
+        """The layer of this number, from the end where it is negative."""
+        return self.layers[index]
+
     def children(self) -> dict[str, Layer]:
         return {str(i): layer for i, layer in enumerate(self.layers)}
 
