@@ -141,7 +141,7 @@ def _unload(handle: int) -> None:
     dlclose(handle)
 
 
-def load(text: str, flags: tuple[str, ...] = ()) -> Library:
+def load_library(text: str, flags: tuple[str, ...] = ()) -> Library:
     """The library that a C source compiles to, from the cache where it is there.
 
     A compiler without OpenMP compiles for one thread.

@@ -6,12 +6,12 @@ import torch
 
 from backhand.program.engines.native.layout import C_TYPES
 from backhand.program.engines.native.product import (
-    Product,
+    MatrixProduct,
     added,
     counted,
     is_one,
     is_side_by_side,
-    load,
+    loaded,
     parts,
     shifted,
     vectors_in_registers,
@@ -28,7 +28,7 @@ PARTS = 8
 """Of a product that threads share."""
 
 
-def cost_of_dots(writer: Writer, product: Product) -> float:
+def cost_of_dots(writer: Writer, product: MatrixProduct) -> float:
     """What this form costs, in instructions; infinite where it cannot be."""
     m, k, n = product.sizes
     if not (is_side_by_side(product.left, 1) and is_side_by_side(product.right, 0)):
@@ -38,7 +38,7 @@ def cost_of_dots(writer: Writer, product: Product) -> float:
     return m * n * (1.5 * (k // width) + tail + 5)
 
 
-def write_dots(writer: Writer, product: Product) -> None:
+def write_dots(writer: Writer, product: MatrixProduct) -> None:
     """Write a product in this form.
 
     How a sum runs depends on its length alone: not on how many rows and columns there are, nor
@@ -64,7 +64,7 @@ def write_dots(writer: Writer, product: Product) -> None:
                             )
 
 
-def _rows_together(writer: Writer, product: Product, rows: int) -> int:
+def _rows_together(writer: Writer, product: MatrixProduct, rows: int) -> int:
     """How many rows of the left matrix stay near while the right one's columns pass by.
 
     Whole parts, so that there is one kind of tile; several, where threads share them.
@@ -79,7 +79,7 @@ def _rows_together(writer: Writer, product: Product, rows: int) -> int:
     return together
 
 
-def _dots(writer: Writer, product: Product, rows: list[str], columns: list[str]) -> None:
+def _dots(writer: Writer, product: MatrixProduct, rows: list[str], columns: list[str]) -> None:
     """The dot products of some rows with some columns, each in ever narrower vectors."""
     _, k, _ = product.sizes
     dtype = product.out.dtype
@@ -115,7 +115,7 @@ def _dots(writer: Writer, product: Product, rows: list[str], columns: list[str])
         writer.line(f"{product.out.at(i, j)} = {product.finished(total, start)};")
 
 
-def _is_stored_together(product: Product, columns: list[str]) -> bool:
+def _is_stored_together(product: MatrixProduct, columns: list[str]) -> bool:
     """Whether the results in some columns of a row make one vector, and what they start from."""
     start = product.start
     return (
@@ -127,7 +127,7 @@ def _is_stored_together(product: Product, columns: list[str]) -> bool:
 
 def _store_together(
     writer: Writer,
-    product: Product,
+    product: MatrixProduct,
     rows: list[str],
     columns: list[str],
     totals: list[str],
@@ -138,7 +138,7 @@ def _store_together(
     finished = []
     for row, i in enumerate(rows):
         sums = ", ".join(totals[row * ABREAST : (row + 1) * ABREAST])
-        start = None if product.start is None else load(product.start, i, columns[0], ABREAST)
+        start = None if product.start is None else loaded(product.start, i, columns[0], ABREAST)
         finished.append(writer.fresh("s"))
         writer.line(f"{four} {finished[-1]} = folds_{kind}({sums});")
         writer.line(f"{finished[-1]} = {product.finished(finished[-1], start)};")
@@ -148,7 +148,7 @@ def _store_together(
 
 def _add_vectors(
     writer: Writer,
-    product: Product,
+    product: MatrixProduct,
     rows: list[str],
     columns: list[str],
     totals: list[str],
@@ -164,13 +164,13 @@ def _add_vectors(
             writer.line(f"BH_HELD({name});")
         return name
 
-    lefts = [vector(f"l{row}", load(product.left, i, inner, width)) for row, i in enumerate(rows)]
+    lefts = [vector(f"l{row}", loaded(product.left, i, inner, width)) for row, i in enumerate(rows)]
     right = product.right
     for column, j in enumerate(columns):
         if right.number is not None and is_one(right.number):
             factor = right.number
         else:
-            factor = vector(f"r{column}", load(right.turned(), j, inner, width))
+            factor = vector(f"r{column}", loaded(right.turned(), j, inner, width))
         for row, left in enumerate(lefts):
             total = totals[row * len(columns) + column]
             writer.line(added(writer, total, left, factor, kind))

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from backhand.program.calls import contiguous_strides
-from backhand.program.engines.native import elementwise, indexing, reductions
+from backhand.program.engines.native import elementwise, indexing, product_calls, reductions
 from backhand.program.engines.native.c_text import as_comment
-from backhand.program.engines.native.layout import C_TYPES, REAL, Window, bytes_of
-from backhand.program.engines.native.product import Product
-from backhand.program.engines.native.products import write_product
+from backhand.program.engines.native.layout import C_TYPES, Window, bytes_of
 from backhand.program.engines.native.writer import NotNative, Writer
 from backhand.program.plan import TEMPORARY, Operation, Plan
 
@@ -140,72 +138,6 @@ def _reads_what_it_writes(writer: Writer, operation: Operation) -> bool:
     return any(goes.meets(bytes_of(writer.plan, view)) for view in reads[1 if begun else 0 :])
 
 
-def _product(writer: Writer, operation: Operation) -> None:
-    """mm, mv, addmm, addmv and their batched forms."""
-    reductions.only(writer, operation, "alpha", "beta")
-    adds = "add" in operation.name
-    operands = [writer.window(each) for each in operation.operands]
-    start = operands.pop(0) if adds else None
-    left, right = operands
-    out = writer.window(operation.target)
-    dtype = out.dtype
-    if dtype not in REAL or any(each.dtype is not dtype for each in operands):
-        raise writer.refuse("is written for real numbers of one type")
-    if start is not None:
-        start = start.broadcast(out.shape)
-    if operation.name in ("mv", "addmv"):
-        out, right = _as_column(out), _as_column(right)
-        start = None if start is None else _as_column(start)
-    keywords = operation.keywords
-    alpha, beta = keywords.get("alpha", 1), keywords.get("beta", 1)
-    alpha_text = None if _is(alpha, 1) else writer.number(alpha, dtype)
-    beta_text = None if _is(beta, 1) else writer.number(beta, dtype)
-    if _is(beta, 0):  # what was there does not matter then, NaN or not
-        start = None
-    product = Product(out, left, right, start, alpha_text, beta_text)
-    one, other = operation.operands[-2:]
-    fixed = one.storage not in writer.varying, other.storage not in writer.varying
-    if operation.name in ("bmm", "baddbmm"):
-        with writer.loops(out.shape[:1]) as (b,):
-            inside = None if start is None else start.without_axis(0, b)
-            write_product(
-                writer,
-                replace(
-                    product,
-                    out=out.without_axis(0, b), left=left.without_axis(0, b),
-                    right=right.without_axis(0, b), start=inside,
-                ),
-                fixed,
-            )  # fmt: skip
-    else:
-        write_product(writer, product, fixed)
-
-
-def _is(value: object, number: int) -> bool:
-    return isinstance(value, int | float) and value == number
-
-
-def _dot(writer: Writer, operation: Operation) -> None:
-    """dot: a row times a column."""
-    left, right = operation.operands
-    row = replace(left, shape=(1, *left.shape), stride=(0, *left.stride))
-    column = replace(right, shape=(*right.shape, 1), stride=(*right.stride, 0))
-    target = replace(operation.target, shape=(1, 1), stride=(0, 0))
-    _product(writer, replace(operation, name="mm", operands=(row, column), targets=(target,)))
-
-
-def _outer(writer: Writer, operation: Operation) -> None:
-    """addr: start + left ⊗ right."""
-    start, left, right = operation.operands
-    column = replace(left, shape=(*left.shape, 1), stride=(*left.stride, 0))
-    row = replace(right, shape=(1, *right.shape), stride=(0, *right.stride))
-    _product(writer, replace(operation, name="addmm", operands=(start, column, row)))
-
-
-def _as_column(window: Window) -> Window:
-    return replace(window, shape=(*window.shape, 1), stride=(*window.stride, 0))
-
-
 _IN_PLACE = frozenset(["bernoulli", "uniform", "normal", "index_add", "masked_fill"])
 
 _WRITE_WHERE_THEY_READ = _IN_PLACE | frozenset(
@@ -214,9 +146,9 @@ _WRITE_WHERE_THEY_READ = _IN_PLACE | frozenset(
 """What may be given its first operand to write to: it reads each element before it writes there."""
 
 _WRITERS: dict[str, Callable[[Writer, Operation], None]] = {
-    **dict.fromkeys(("mm", "mv", "bmm", "addmm", "addmv", "baddbmm"), _product),
-    "addr": _outer,
-    **dict.fromkeys(("dot", "vdot"), _dot),
+    **dict.fromkeys(("mm", "mv", "bmm", "addmm", "addmv", "baddbmm"), product_calls.write_products),
+    "addr": product_calls.write_outer,
+    **dict.fromkeys(("dot", "vdot"), product_calls.write_dot),
     **dict.fromkeys(("sum", "mean"), reductions.write_sum),
     **dict.fromkeys(("amax", "amin"), reductions.write_extreme),
     **dict.fromkeys(("argmax", "argmin"), reductions.write_place_of_extreme),

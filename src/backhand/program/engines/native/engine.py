@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from backhand.learning.tally import Tally
-from backhand.program.engines.native.compile import STEADY, load, vector_bytes
+from backhand.program.engines.native.compile import STEADY, load_library, vector_bytes
 from backhand.program.engines.native.emit import Code, write_c
 from backhand.program.engines.plan_memory import PlanMemory, aligned_bytes
 from backhand.program.plan import ARGUMENT, CONSTANT, Plan
@@ -51,7 +51,7 @@ class Compiled:
     """A plan bound to memory, and its C compiled; see Bound."""
 
     def __init__(self, plan: Plan, outside: Mapping[int, Tensor], code: Code) -> None:
-        self._library = load(code.text, STEADY if code.steady else ())
+        self._library = load_library(code.text, STEADY if code.steady else ())
         self.text = code.text
         self.scalar_names = code.scalar_names
         self.namespace: dict[str, Any] = {}

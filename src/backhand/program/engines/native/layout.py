@@ -51,7 +51,7 @@ class Window:
 
     def index(self, *indices: str) -> str:
         """C text of an element's index."""
-        return sum_of(self.offset, zip(indices, self.stride, strict=True))
+        return written_sum(self.offset, zip(indices, self.stride, strict=True))
 
     def broadcast(self, shape: Sequence[int]) -> Window:
         """The same under a larger shape, as torch broadcasts."""
@@ -72,11 +72,11 @@ class Window:
         stride = self.stride[:axis] + self.stride[axis + 1 :]
         base = self.base
         if index and self.stride[axis]:
-            base = f"({base} + {sum_of(0, [(index, self.stride[axis])])})"
+            base = f"({base} + {written_sum(0, [(index, self.stride[axis])])})"
         return replace(self, base=base, shape=shape, stride=stride)
 
 
-def sum_of(offset: int, terms: object) -> str:
+def written_sum(offset: int, terms: object) -> str:
     """C text of offset + Σ index · stride, without what is nothing."""
     words = [str(offset)] if offset else []
     for index, stride in terms:  # type: ignore[attr-defined]

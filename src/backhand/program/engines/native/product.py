@@ -19,7 +19,7 @@ def vectors_in_registers(writer: Writer) -> int:
 
 
 @dataclass(frozen=True)
-class Product:
+class MatrixProduct:
     """out = finish(beta · start + alpha · left @ right): left (m, k), right (k, n), out (m, n).
 
     alpha and beta are C text, None for 1; start is None for none. finish divides a sum by a
@@ -39,7 +39,7 @@ class Product:
         """m, k, n."""
         return self.left.shape[0], self.left.shape[1], self.right.shape[1]
 
-    def turned(self) -> Product:
+    def turned(self) -> MatrixProduct:
         """outᵀ = rightᵀ @ leftᵀ."""
         start = None if self.start is None else self.start.turned()
         return replace(
@@ -122,7 +122,7 @@ def shifted(index: str, by: int) -> str:
     return index if by == 0 else f"{index} + {by}"
 
 
-def load(window: Window, row: str, column: str, width: int) -> str:
+def loaded(window: Window, row: str, column: str, width: int) -> str:
     """A vector of so many elements from there on, as C text; of one, the element."""
     text = window.at(row, column)
     if width == 1:

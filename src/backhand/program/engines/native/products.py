@@ -16,7 +16,7 @@ from functools import partial
 
 from backhand.program.engines.native.dots import cost_of_dots, write_dots
 from backhand.program.engines.native.layout import C_TYPES
-from backhand.program.engines.native.product import Product, is_side_by_side, times
+from backhand.program.engines.native.product import MatrixProduct, is_side_by_side, times
 from backhand.program.engines.native.tiles import cost_of_vectors, packed, write_vectors
 from backhand.program.engines.native.writer import Writer
 
@@ -25,7 +25,7 @@ FEW = 8
 
 
 def write_product(
-    writer: Writer, product: Product, fixed: tuple[bool, bool] = (False, False)
+    writer: Writer, product: MatrixProduct, fixed: tuple[bool, bool] = (False, False)
 ) -> None:
     """Write a product in its cheapest form; in a steady step, in the one that suits any batch.
 
@@ -45,7 +45,7 @@ def write_product(
     _write(writer, product, dots if writer.steady else None)
 
 
-def write_sums(writer: Writer, product: Product, is_last: bool) -> None:
+def write_sums(writer: Writer, product: MatrixProduct, is_last: bool) -> None:
     """Write sums, a product with ones; see write_product.
 
     Args:
@@ -54,7 +54,7 @@ def write_sums(writer: Writer, product: Product, is_last: bool) -> None:
     _write(writer, product, is_last if writer.steady else None)
 
 
-def _write(writer: Writer, product: Product, dots: bool | None) -> None:
+def _write(writer: Writer, product: MatrixProduct, dots: bool | None) -> None:
     """As dot products or not, None for the cheapest; what lies otherwise is packed."""
     m, k, n = product.sizes
     if m == 0 or n == 0:
@@ -77,7 +77,7 @@ def _write(writer: Writer, product: Product, dots: bool | None) -> None:
         min(forms, key=lambda form: form[0])[1]()
 
 
-def _suits_dots(writer: Writer, product: Product) -> bool:
+def _suits_dots(writer: Writer, product: MatrixProduct) -> bool:
     """Whether few rows times the right matrix are cheaper as dot products."""
     _, k, n = product.sizes
     few = replace(product.left, shape=(FEW, k), stride=(k, 1))
@@ -85,7 +85,7 @@ def _suits_dots(writer: Writer, product: Product) -> bool:
     return cost_of_dots(writer, product) <= cost_of_vectors(writer, product)
 
 
-def _write_plain(writer: Writer, product: Product) -> None:
+def _write_plain(writer: Writer, product: MatrixProduct) -> None:
     m, k, n = product.sizes
     type_ = C_TYPES[product.out.dtype]
     with writer.loops([m, n]) as (i, j):

@@ -11,7 +11,7 @@ import torch
 
 from backhand.program.calls import View
 from backhand.program.engines.native.layout import C_TYPES, REAL, Window, coalesce
-from backhand.program.engines.native.product import Product
+from backhand.program.engines.native.product import MatrixProduct
 from backhand.program.engines.native.products import write_sums
 from backhand.program.engines.native.writer import Writer
 from backhand.program.plan import Operation
@@ -96,7 +96,9 @@ def write_sum(writer: Writer, operation: Operation) -> None:
             out = out.without_axis(0, index)
         right = replace(data, shape=(k, n), stride=(k_in, n_in))
         result = replace(out, shape=(1, n), stride=(0, n_out))
-        write_sums(writer, Product(result, ones((1, k)), right, divisor=divisor), split.has_last)
+        write_sums(
+            writer, MatrixProduct(result, ones((1, k)), right, divisor=divisor), split.has_last
+        )
 
 
 def _write_fold(

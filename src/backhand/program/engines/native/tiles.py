@@ -6,12 +6,12 @@ from dataclasses import replace
 
 from backhand.program.engines.native.layout import C_TYPES, Window
 from backhand.program.engines.native.product import (
-    Product,
+    MatrixProduct,
     added,
     counted,
     is_one,
     is_side_by_side,
-    load,
+    loaded,
     parts,
     shifted,
     spread,
@@ -26,7 +26,7 @@ MOVE = 16
 """Multiplications that take as long as moving an element."""
 
 
-def cost_of_vectors(writer: Writer, product: Product) -> float:
+def cost_of_vectors(writer: Writer, product: MatrixProduct) -> float:
     """What this form costs, in instructions."""
     m, k, n = product.sizes
     width = writer.width(product.out.dtype, n)
@@ -39,7 +39,7 @@ def cost_of_vectors(writer: Writer, product: Product) -> float:
     return cost
 
 
-def write_vectors(writer: Writer, product: Product) -> None:
+def write_vectors(writer: Writer, product: MatrixProduct) -> None:
     """Write a product in this form."""
     m, k, n = product.sizes
     dtype = product.out.dtype
@@ -76,7 +76,7 @@ def _column_tiles(n: int, width: int) -> tuple[int, list[int]]:
 
 
 def _tile(
-    writer: Writer, product: Product, i: str, rows: int, j: str, starts: list[int], width: int
+    writer: Writer, product: MatrixProduct, i: str, rows: int, j: str, starts: list[int], width: int
 ) -> None:
     """A tile of the result: `rows` rows from i, vectors at columns j + starts."""
     _, k, _ = product.sizes
@@ -93,7 +93,7 @@ def _tile(
             writer.line(f"{kind} {totals[cell]} = {zero};")
         with counted(writer, 0, k, 1) as inner:
             for column, at in enumerate(columns):
-                writer.line(f"const {kind} r{column} = {load(product.right, inner, at, width)};")
+                writer.line(f"const {kind} r{column} = {loaded(product.right, inner, at, width)};")
             for row in range(rows):
                 factor = product.left.at(shifted(i, row), inner)
                 if writer.steady and not is_one(factor):
@@ -110,7 +110,7 @@ def _tile(
 
 def _store_vectors(
     writer: Writer,
-    product: Product,
+    product: MatrixProduct,
     i: str,
     columns: list[str],
     totals: dict[tuple[int, int], str],
@@ -124,7 +124,7 @@ def _store_vectors(
             strided = product.start.number is None and product.start.stride[1] not in (0, 1)
             start = (
                 _gathered(product.start, *at, width) if strided and width > 1
-                else load(product.start, *at, width)
+                else loaded(product.start, *at, width)
             )  # fmt: skip
         total = totals[row, column]
         writer.line(f"const {kind} s{total} = {product.finished(total, start)};")
@@ -143,7 +143,7 @@ def _gathered(window: Window, row: str, column: str, width: int) -> str:
 
 def _store_elements(
     writer: Writer,
-    product: Product,
+    product: MatrixProduct,
     i: str,
     j: str,
     starts: list[int],
