@@ -216,3 +216,11 @@ def test_running_statistics_follow_pytorchs(shape, momentum) -> None:
         assert close(layer.running_mean.value, module.running_mean, 1e-12)
         assert close(layer.running_var.value, module.running_var, 1e-12)
         assert close(layer.predict(x), module.eval()(x).detach(), 1e-12)
+
+
+@pytest.mark.parametrize("layer", [bh.BatchNorm1d(3), bh.BatchNorm2d(3)], ids=repr)
+def test_one_value_a_channel_has_no_deviation_in_training(layer) -> None:
+    one = torch.randn(1, 3, *[1] * (2 if isinstance(layer, bh.BatchNorm2d) else 0))
+    with pytest.raises(bh.LayerError, match="more than one value a channel in training, got"):
+        layer(one)
+    assert torch.equal(layer.predict(one), one / math.sqrt(1 + 1e-5))
