@@ -10,7 +10,7 @@ from __future__ import annotations
 import jaxtyping
 import pytest
 
-from drawn import train_all
+from drawn import SUBTLE, train_all
 
 SEEDS = 300
 SOAK = 5_000
@@ -46,6 +46,11 @@ def quick_compiler(tmp_path, monkeypatch):
 def test_every_engine_trains_what_is_drawn_alike(first) -> None:
     for seed in range(first, first + EACH):
         train_all(seed, with_native(seed))
+
+
+def test_replay_trains_alike_what_is_changed_subtly() -> None:
+    for seed in range(EACH):
+        train_all(seed, changes=SUBTLE)
 
 
 @pytest.mark.soak

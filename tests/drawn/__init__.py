@@ -4,7 +4,7 @@ networks.py draws what is trained; changes.py what is changed between steps; wor
 same thing plainly, by Replay and by Native, and compares.
 """
 
-from drawn.changes import CHANGES
+from drawn.changes import CHANGES, SUBTLE
 from drawn.worlds import KINDS, Disagreement, train_all
 
-__all__ = ["CHANGES", "KINDS", "Disagreement", "train_all"]
+__all__ = ["CHANGES", "KINDS", "SUBTLE", "Disagreement", "train_all"]

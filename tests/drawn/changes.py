@@ -52,6 +52,14 @@ def weight_replaced(learner, random, drawer):
     return f"{path}.value = …"
 
 
+def weight_cloned(learner, random, drawer):
+    if (found := _parameter(learner, random)) is None:
+        return None
+    path, parameter = found
+    parameter.value = parameter.value.clone()
+    return f"{path}.value = its clone"
+
+
 def weight_data_replaced(learner, random, drawer):
     if (found := _parameter(learner, random)) is None:
         return None
@@ -350,3 +358,6 @@ CHANGES: tuple[Change, ...] = (
     layer_replaced,
     converted,
 )
+
+SUBTLE: tuple[Change, ...] = (frozen, parameter_frozen, weight_cloned)
+"""What shows only in some steps and some networks, and so is drawn by itself, too."""
