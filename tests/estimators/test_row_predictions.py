@@ -343,3 +343,24 @@ def test_rows_of_a_stream_one_by_one_and_many_at_once(name, there, tmp_path) -> 
                     assert many(each, rows.iloc[order]) == [alone[row] for row in order]
                     assert [one(each, rows.iloc[i].to_dict()) for i in range(5)] == alone[:5]
                     assert many(each, rows[3:4]) == [alone[3]]
+
+
+# Fits of one kind share what was recorded.
+
+
+def test_a_fit_like_another_is_not_recorded_again_and_predicts_by_its_own_weights() -> None:
+    models = [MLPClassifier((13,), max_iter=2, random_state=i).fit(X, Y) for i in range(4)]
+    recorded = [list(each._predictor._rows._prediction._programs) for each in models]
+    assert [len(each) for each in recorded] == [0, 1, 1, 1]
+    found = [each.predict_proba(X) for each in models]
+    for model, probabilities in zip(models, found, strict=True):
+        again = pickle.loads(pickle.dumps(model))  # which records for itself
+        assert np.array_equal(again.predict_proba(X), probabilities)
+    assert not np.allclose(found[2], found[3])
+    models[2].network_.layers[0].weight.value.zero_()
+    models[3].network_.layers[0].weight.value = torch.zeros(13, 8)
+    for model in models[2:]:
+        raw = model.network_.predict(torch.from_numpy(X[:1]).float())
+        expected = torch.softmax(raw.double(), 1).numpy().repeat(5, 0)
+        np.testing.assert_allclose(model.predict_proba(X[:5]), expected, atol=1e-6)
+    assert np.array_equal(models[1].predict_proba(X), found[1])

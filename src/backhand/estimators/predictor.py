@@ -11,6 +11,7 @@ import torch
 
 from backhand.estimators.rows import RowPredictor
 from backhand.layer import Layer
+from backhand.program import Prediction
 
 
 class Predictor:
@@ -18,13 +19,14 @@ class Predictor:
 
     Args:
         network: from (rows, features) to (rows, …).
+        prediction: see RowPredictor.
     """
 
-    def __init__(self, network: Layer) -> None:
+    def __init__(self, network: Layer, prediction: Prediction | None = None) -> None:
         self.network = network
         self.dtype = numpy_dtype_of(network)
         self._lock = threading.Lock()
-        self._rows = RowPredictor(network)
+        self._rows = RowPredictor(network, prediction)
         self._input: Any = None
 
     def many(self, inputs: np.ndarray) -> np.ndarray:

@@ -58,11 +58,12 @@ class RowPredictor:
 
     Args:
         network: from (rows, …) to one tensor (rows, …).
+        prediction: of the network, where there is one already.
     """
 
-    def __init__(self, network: Layer) -> None:
+    def __init__(self, network: Layer, prediction: Prediction | None = None) -> None:
         self.network = network
-        self._prediction = Prediction(network)
+        self._prediction = prediction or Prediction(network)
         self._blocks: Prediction | None = None
         self._single: PredictionInPlace | None = None
         self._recordable = True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -15,6 +16,7 @@ from backhand.learning.tally import counted_together
 from backhand.learning.whole import whole
 from backhand.program.engines import Engine
 from backhand.program.engines.choice import bind
+from backhand.program.engines.native.engine import Compiled
 from backhand.program.line import Line
 from backhand.program.memory import Memory, memory_of
 from backhand.program.plan import Plan
@@ -46,10 +48,32 @@ class Program:
         self._groups = [line.counters.get(scalar) for scalar in self.bound.scalar_names]
         self._copied = any(self.plan.writes_to(view) for view in self.plan.arguments.values())
         self._written = self._written_outside(line.recording.outside)
+        self._outside = line.recording.outside
         self._turn = -1
         self._tally = self.bound.tally
         self._first: list[float | None] = []
         """For each live scalar the first step number of its parameters; None for a rate."""
+
+    def bound_to(self, pairs: Mapping[int, tuple[Tensor, Tensor]]) -> Program | None:
+        """The same program of a copy of the network, where Native runs it and it changes nothing.
+
+        Args:
+            pairs: a tensor here and the copy's in its place, by the address of its memory here.
+
+        Returns:
+            None where it is another engine, or a tensor of the copy lies another way.
+        """
+        if not isinstance(self.bound, Compiled) or self._written:
+            return None
+        outside = {}
+        for number in self.bound.storages & self._outside.keys():
+            pair = pairs.get(self._outside[number].untyped_storage().data_ptr())
+            if pair is None or not _lie_alike(*pair):
+                return None
+            outside[number] = pair[1]
+        twin = copy.copy(self)
+        twin._outside, twin.bound, twin._turn = outside, self.bound.bound_to(outside), -1
+        return twin
 
     def _written_outside(self, outside: Mapping[int, Tensor]) -> list[int]:
         """Where what a run writes to of weights and state begins and ends, in order."""
@@ -123,3 +147,14 @@ class Program:
         """One run for each rate, each on the next batch of rows in `order`; their losses."""
         data = [each.clone() if self._lies_in_written(each) else each for each in data]
         return self.bound.run_many(data, order, self.scalar_values_ahead(learning_rates))
+
+
+def _lie_alike(one: Tensor, other: Tensor) -> bool:
+    """Whether each fills a storage of its own in the same way."""
+    return (
+        one.dtype is other.dtype
+        and one.shape == other.shape
+        and one.stride() == other.stride()
+        and one.storage_offset() == other.storage_offset()
+        and one.untyped_storage().nbytes() == other.untyped_storage().nbytes()
+    )

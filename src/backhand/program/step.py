@@ -19,6 +19,7 @@ from backhand.program.in_place import PredictionInPlace, TrainingStepInPlace
 from backhand.program.line import record_prediction, record_training
 from backhand.program.program import Program
 from backhand.program.recorded import Recorded
+from backhand.program.structure import Structure
 from backhand.values import Value, row_count, rows_of, tensors
 
 if TYPE_CHECKING:
@@ -195,6 +196,28 @@ class Prediction(Recorded):
         """Record for batches of this shape, where that has not been done; runs nothing."""
         self._program(tensors(input), [])
         return self
+
+    def of_copy(self, network: Layer) -> Prediction:
+        """The prediction of a copy of the network, which is not recorded again where Native runs.
+
+        Args:
+            network: the same layers with the same attributes, and tensors of its own.
+        """
+        twin = Prediction(network, self._asked_for)
+        if self._structure is None or not self._structure.holds_to_the_last():
+            return twin
+        theirs = network.lasting_tensors()
+        pairs = {
+            mine.untyped_storage().data_ptr(): (mine, theirs[path])
+            for path, mine in self.network.lasting_tensors().items()
+        }
+        twin._structure = Structure(network, None)
+        for key, program in self._programs.items():
+            bound = program.bound_to(pairs)
+            if bound is not None:
+                bound.counts_hold(twin._structure)
+                twin._programs[key] = twin._latest = bound
+        return twin
 
     def in_place(self, input: Value) -> PredictionInPlace:
         """A prediction on tensors that stay where they are, for this shape: see there."""

@@ -24,13 +24,12 @@ from backhand.estimators.mlp.arguments import check_arguments, hidden_sizes
 from backhand.estimators.mlp.batches import Batches
 from backhand.estimators.mlp.fitted import MLPFitted
 from backhand.estimators.mlp.rates import PerceptronRates
-from backhand.estimators.mlp.trainer import Trainer, as_numbers, copied, shelf
+from backhand.estimators.mlp.trainer import Trainer, as_numbers, shelf
 from backhand.estimators.mlp.training import HeldOut, PerceptronPasses, hold_out, train
 from backhand.estimators.predictor import Predictor, numpy_dtype_of
 from backhand.layer import Layer
 from backhand.learning.rules import SGD, Adam, Momentum, UpdateRule
 from backhand.losses import Loss
-from backhand.networks import Sequential
 from backhand.training.threads import running_on, threads_for
 
 BATCH = 200
@@ -262,8 +261,8 @@ class MLPBase(MLPFitted):
         if kind is None or self.warm_start or incremental:
             self.network_, self._trainer = trainer.network, trainer
         else:
-            assert isinstance(trainer.network, Sequential)
-            self.network_ = copied(trainer.network)
+            self.network_, prediction = trainer.copy()
+            self._predictor = Predictor(self.network_, prediction)
             shelf.put(kind, trainer)
         if self._predictor is None or self._predictor.network is not self.network_:
             self._predictor = Predictor(self.network_)

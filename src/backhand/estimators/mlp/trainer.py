@@ -12,6 +12,7 @@ from collections.abc import Hashable, Sequence
 from typing import Any
 
 import numpy as np
+import torch
 from torch import Tensor
 
 from backhand.estimators.mlp.batches import Batches
@@ -22,7 +23,7 @@ from backhand.learning.rules import UpdateRule
 from backhand.learning.rules.penalized import Penalized
 from backhand.losses import Loss, Weighted
 from backhand.networks import Sequential
-from backhand.program import TrainingStep
+from backhand.program import Prediction, TrainingStep
 
 KEPT = 8
 """How many trainers are kept in a process."""
@@ -47,6 +48,8 @@ class Trainer:
         self.parameters = list(network.parameters().values())
         self.dtype = numpy_dtype_of(network)
         self._step = TrainingStep(network, Weighted(loss))
+        self._prediction = Prediction(network)
+        self._copies = 0
         self.learn_with(rule)
 
     def learn_with(self, rule: UpdateRule) -> bool:
@@ -63,6 +66,16 @@ class Trainer:
             parameter.updates = 0
             for name, fresh in parameter.rule.state(parameter.value).items():
                 parameter.state[name].copy_(fresh)
+
+    def copy(self) -> tuple[Sequential, Prediction]:
+        """A copy of a perceptron, and its prediction: from the second on it is recorded here."""
+        assert isinstance(self.network, Sequential)
+        twin = copied(self.network)
+        self._copies += 1
+        if self._copies > 1:
+            features = self.parameters[0].value.shape[1]
+            self._prediction.record(torch.from_numpy(np.zeros((1, features), self.dtype)))
+        return twin, self._prediction.of_copy(twin)
 
     def epochs(self, batches: Batches, order: Tensor, rates: Sequence[float]) -> Tensor:
         """Passes over the data in one call; returns the loss of each step."""

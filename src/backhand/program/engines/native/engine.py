@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import ctypes
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
@@ -57,10 +58,19 @@ class Compiled:
         self.namespace: dict[str, Any] = {}
         self.tally = Tally()
         self._plan = plan
+        self._code = code
+        self.storages = frozenset(code.storages)
         self._random = code.random
         self._views = list(plan.arguments.values())
         self._results = list(plan.results.values())
         self._bind_memory(code.storages, code.scratch, outside)
+
+    def bound_to(self, outside: Mapping[int, Tensor]) -> Compiled:
+        """The same code on other weights."""
+        twin = copy.copy(self)
+        twin.tally = Tally()
+        twin._bind_memory(self._code.storages, self._code.scratch, outside)
+        return twin
 
     def _bind_memory(
         self, storages: tuple[int, ...], scratch: int, outside: Mapping[int, Tensor]
