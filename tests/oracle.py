@@ -104,11 +104,13 @@ def all_close(one: Any, other: Any, tolerance: float) -> bool:
     )
 
 
-def gradients_by_autograd(layer: Layer, loss, input: Tensor, target: Tensor) -> dict[str, Tensor]:
-    """Every parameter's gradient of a loss, by autograd alone."""
+def gradients_by_autograd(
+    layer: Layer, loss: Callable[[Any, Any], Tensor], input: Any, target: Any
+) -> dict[str, Tensor]:
+    """Every parameter's gradient of PyTorch's own loss, by autograd alone: ours has no history."""
     twin = copy.deepcopy(layer)
     for parameter in twin.parameters().values():
         parameter.value = leaf(parameter.value)
     output, _ = twin.forward(input, True)
-    loss.forward(output, target).backward()
+    loss(output, target).backward()
     return {path: _grad(each.value) for path, each in twin.parameters().items()}
