@@ -249,9 +249,13 @@ class Layer:
         return self
 
     def freeze(self: SameLayer, frozen: bool = True) -> SameLayer:
-        """Keep all parameters and buffers inside as they are; `freeze(False)` lets them learn."""
+        """Keep all parameters and buffers inside as they are; `freeze(False)` lets them learn.
+
+        What was never updated under its rule has no state while it is frozen; else the state waits.
+        """
         for part in self.parts().values():
             part.frozen = frozen
+        lay_side_by_side(self.parameters().values())
         return self
 
     def to(self: SameLayer, target: torch.dtype | torch.device | str) -> SameLayer:

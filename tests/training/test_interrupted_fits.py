@@ -157,12 +157,14 @@ def classifier(epochs: int) -> MLPClassifier:
 @pytest.mark.filterwarnings("ignore:Training interrupted", "ignore:Stochastic Optimizer")
 def test_an_estimator_interrupted_at_any_time_has_the_best_of_the_epochs_so_far() -> None:
     drawn, stopped = random.Random(1), []
-    for _ in range(2):
+    for _ in range(4):  # the first ones also compile
         begun = time.perf_counter()
         classifier(40).fit(TABLE, CLASSES)
         seconds = time.perf_counter() - begun
     with alarms_interrupt() as interrupt_after:
-        for _ in range(15):
+        for _ in range(100):
+            if len(stopped) == 6:
+                break
             made = classifier(40)
             try:
                 interrupt_after(drawn.uniform(0.2, 0.9) * seconds)
@@ -179,4 +181,4 @@ def test_an_estimator_interrupted_at_any_time_has_the_best_of_the_epochs_so_far(
         assert made.loss_curve_ == twin.loss_curve_
         for one, other in zip(made.coefs_, twin.coefs_, strict=True):
             assert np.array_equal(one, other)
-    assert len(stopped) > 5
+    assert len(stopped) == 6

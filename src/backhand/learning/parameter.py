@@ -38,7 +38,7 @@ class Parameter:
     passing = frozenset({"counted", "tally", "_turned"})
     """Attributes that go from step to step, which a recording does not depend on."""
 
-    of_training = frozenset({"rule", "state", "gate", "shared", "frozen"})
+    of_training = frozenset({"rule", "state", "gate", "shared", "_frozen"})
     """Attributes that a recorded prediction does not depend on either."""
 
     steady = frozenset({"state"})
@@ -53,7 +53,7 @@ class Parameter:
         self.gate: Gate | None = None
         self.shared = False
         """Whether one step uses it in several places: then one update, by the sum."""
-        self.frozen = False
+        self._frozen = False
         self.counted: float = 0
         """The updates that were counted one by one."""
         self.tally = Tally()
@@ -82,6 +82,24 @@ class Parameter:
     @updates.setter
     def updates(self, count: float) -> None:
         self.counted = count - self.tally.count
+
+    @property
+    def frozen(self) -> bool:
+        """Whether it stays as it is. Frozen before its first update, it has no state either; later
+        its state is kept, for when it learns again."""
+        return self._frozen
+
+    @frozen.setter
+    def frozen(self, frozen: bool) -> None:
+        self._frozen = frozen
+        if frozen and self.updates == 0:
+            self.state = {}
+        elif not frozen and not self.state:
+            self.state = self._fresh_state()
+
+    def _fresh_state(self) -> dict[str, Tensor]:
+        with InferenceMode(False):
+            return self.rule.state(self.value)
 
     def move_to(self, tally: Tally) -> None:
         """Have recorded steps counted there from now on; `updates` stays as it is."""
@@ -136,11 +154,17 @@ class Parameter:
         return {"": self.value, **self.state}
 
     def learn_with(self, rule: UpdateRule) -> None:
-        """Set the rule, with fresh state and the step number at 0."""
+        """Set the rule, with fresh state (none while frozen) and the step number at 0."""
         self.rule = rule
-        with InferenceMode(False):
-            self.state = rule.state(self.value)
+        self.state = {} if self.frozen else self._fresh_state()
         self.updates = 0
+
+    def forget(self) -> None:
+        """Begin anew what the rule remembers, where it lies, and the step number at 0."""
+        self.updates = 0
+        for name, fresh in self._fresh_state().items():
+            if name in self.state:
+                self.state[name].copy_(fresh)
 
     def gate_with(self, gate: Gate | None) -> None:
         """Set the gate; None to learn at once (by the sum, where shared)."""

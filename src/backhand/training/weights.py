@@ -40,9 +40,12 @@ class Weights:
         whole(self._restore)
 
     def _restore(self) -> None:
+        for parameter in self._parameters:
+            parameter.forget()  # what has begun to learn since then had no state
         for part, kept in zip(self._parts, self._kept, strict=True):
             for name, tensor in part.tensors().items():
-                tensor.copy_(kept[name])
+                if name in kept:
+                    tensor.copy_(kept[name])
         for parameter, updates in zip(self._parameters, self._updates, strict=True):
             parameter.updates = updates
         for gate in {each.gate for each in self._parameters}:

@@ -63,9 +63,7 @@ class Trainer:
     def forget(self) -> None:
         """Begin anew what the rules remember."""
         for parameter in self.parameters:
-            parameter.updates = 0
-            for name, fresh in parameter.rule.state(parameter.value).items():
-                parameter.state[name].copy_(fresh)
+            parameter.forget()
 
     def copy(self) -> tuple[Sequential, Prediction]:
         """A copy of a perceptron, and its prediction: from the second on it is recorded here."""
