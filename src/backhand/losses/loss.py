@@ -34,7 +34,7 @@ class Loss:
         super().__init_subclass__(**arguments)
         for name in ("forward", "backward", "rows"):
             if name in vars(cls):
-                setattr(cls, name, _without_history(vars(cls)[name]))
+                setattr(cls, name, _of_values(vars(cls)[name]))
 
     def __call__(self, prediction: Any, target: Any) -> Float[Tensor, ""]:
         """The loss, a 0-dim tensor; the same as `forward`."""
@@ -74,15 +74,20 @@ class Loss:
         return written(self, listed)
 
 
-def _without_history(method: Callable[..., Any]) -> Callable[..., Any]:
-    """A loss's method, whose results know nothing of autograd, whatever it was given."""
+def _of_values(method: Callable[..., Any]) -> Callable[..., Any]:
+    """A loss's method, for which a target is its values, whatever autograd knows of it."""
 
     @functools.wraps(method)
-    def detached(*given: Any, **named: Any) -> Any:
-        found = method(*given, **named)
-        return tuple(map(Tensor.detach, found)) if isinstance(found, tuple) else found.detach()
+    def on_values(loss: Loss, prediction: Any, target: Any) -> Any:
+        return method(loss, prediction, _values(target))
 
-    return detached
+    return on_values
+
+
+def _values(target: Any) -> Any:
+    if isinstance(target, tuple):
+        return tuple(map(_values, target))
+    return target.detach() if isinstance(target, Tensor) else target
 
 
 class Elementwise(Loss):
