@@ -16,7 +16,7 @@ import torch
 from torch.overrides import _get_current_function_mode_stack
 
 import backhand as bh
-from backhand.learning import settling, whole
+from backhand.learning import interrupts, settling
 from backhand.program import line
 
 OURS = str(Path(bh.__file__).parent)
@@ -83,7 +83,7 @@ def assert_healthy(gradients: bool = True) -> None:
     assert here.reading is None
     assert here.rehearsal is None
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
-    assert not whole.interrupted()
+    assert not interrupts.interrupted()
     assert free_elsewhere(line._ALONE)
 
 

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 import backhand as bh
-from backhand.learning import whole
+from backhand.learning import interrupts
 from backhand.program import Native, Replay
 from interrupts import (
     alarms_interrupt,
@@ -236,14 +236,14 @@ def test_a_handler_that_does_not_raise_lets_the_run_go_on(engine, steps) -> None
 
 def test_a_second_interrupt_at_any_call_leaves_none_to_come() -> None:
     def work() -> None:
-        whole.whole(signal.raise_signal, signal.SIGINT)
+        interrupts.uninterrupted(signal.raise_signal, signal.SIGINT)
 
     for moment in range(1, interrupted_at(0, work) + 1):
         interrupted_at(moment, work)
         assert_healthy()
         with pytest.raises(KeyboardInterrupt):
             work()
-        assert whole.whole(whole.interrupted) is False
+        assert interrupts.uninterrupted(interrupts.interrupted) is False
 
 
 class Endless(bh.Layer):

@@ -8,9 +8,9 @@ import torch
 from jaxtyping import Shaped
 from torch import Tensor
 
+from backhand.learning.interrupts import InferenceMode
 from backhand.learning.settling import reads_only
 from backhand.learning.storage import all_on_their_own, lasting
-from backhand.learning.whole import InferenceMode
 
 
 class Buffer:

@@ -12,11 +12,11 @@ from torch.overrides import has_torch_function_unary
 
 from backhand.learning.contributions import Contribution, Factors, Rows, Summed, Whole
 from backhand.learning.gates import Gate
+from backhand.learning.interrupts import InferenceMode
 from backhand.learning.rules import SGD
 from backhand.learning.settling import count_update, hold, learns_at_once, rehearsed_updates
 from backhand.learning.storage import all_on_their_own, lasting
 from backhand.learning.tally import Tally
-from backhand.learning.whole import InferenceMode
 
 if TYPE_CHECKING:
     from backhand.learning.rules import UpdateRule

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from backhand.learning.contributions import Contribution
 from backhand.learning.gates import Gate, Reading
-from backhand.learning.whole import InferenceMode, whole
+from backhand.learning.interrupts import InferenceMode, uninterrupted
 
 if TYPE_CHECKING:
     from backhand.learning.parameter import Parameter
@@ -74,7 +74,7 @@ def settled_after(propagate: Callable[..., Result], *arguments: Any) -> Result:
     here = _under_way
     if here.depth:
         return _deeper(here, propagate, arguments)
-    result: Result = whole(_outermost, here, True, propagate, arguments)
+    result: Result = uninterrupted(_outermost, here, True, propagate, arguments)
     return result
 
 
@@ -130,7 +130,7 @@ def gradients_read(
     Returns:
         What it returned, and the gradients.
     """
-    return whole(_read, _under_way, propagate, arguments)
+    return uninterrupted(_read, _under_way, propagate, arguments)
 
 
 def _read(

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor
 
-from backhand.learning.whole import InferenceMode
+from backhand.learning.interrupts import InferenceMode
 
 
 def on_its_own(tensor: Tensor) -> Tensor:

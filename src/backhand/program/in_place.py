@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from backhand.arguments import checked_rate
-from backhand.learning.whole import InferenceMode
+from backhand.learning.interrupts import InferenceMode
 from backhand.values import together
 
 if TYPE_CHECKING:

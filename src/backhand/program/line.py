@@ -16,9 +16,9 @@ from torch import Tensor
 
 from backhand.layer import Layer
 from backhand.learning.gates import Gate
+from backhand.learning.interrupts import InferenceMode, uninterrupted
 from backhand.learning.parameter import ALIGNMENT, Parameter
 from backhand.learning.settling import Rehearsal, rehearsed
-from backhand.learning.whole import InferenceMode, whole
 from backhand.losses import Loss
 from backhand.program.calls import Call, NotRecordable, Recording, View, map_nested
 from backhand.program.record import Recorder
@@ -189,7 +189,7 @@ def _recorded(
 ) -> Line:
     # In inference mode tensors keep no count of what is written to them, and recording lives by it.
     with _ALONE, InferenceMode(False):
-        return whole(_record_twice, network, run, arguments, scalar_values, _named(network))
+        return uninterrupted(_record_twice, network, run, arguments, scalar_values, _named(network))
 
 
 def _record_twice(

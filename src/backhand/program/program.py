@@ -11,9 +11,9 @@ from torch import Tensor
 
 from backhand.layer import Layer
 from backhand.learning.gates import Gate
+from backhand.learning.interrupts import uninterrupted
 from backhand.learning.parameter import ALIGNMENT, Parameter
 from backhand.learning.tally import counted_together
-from backhand.learning.whole import whole
 from backhand.program.engines import Engine
 from backhand.program.engines.choice import bind
 from backhand.program.engines.native.engine import Compiled
@@ -122,7 +122,9 @@ class Program:
         if self._copied:
             batch = [each.clone() for each in batch]
         values = (*map(self._readable, batch), *self.scalar_values(learning_rate))
-        return whole(self._run_and_advance, values) if self.gates else self.bound.run(*values)
+        return (
+            uninterrupted(self._run_and_advance, values) if self.gates else self.bound.run(*values)
+        )
 
     def _run_and_advance(self, values: tuple[Any, ...]) -> Any:
         results = self.bound.run(*values)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from backhand.layer import Layer
-from backhand.learning.whole import InferenceMode
+from backhand.learning.interrupts import InferenceMode
 from backhand.losses import Loss
 from backhand.program.engines import Engine
 from backhand.program.memory import Memory

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from backhand.layer import Layer
-from backhand.learning.whole import whole
+from backhand.learning.interrupts import uninterrupted
 from backhand.training.history import Epoch
 from backhand.training.passes import Passes
 from backhand.training.rates import Rates
@@ -137,7 +137,9 @@ class Epochs:
             rate = rates[(at + 1) * steps - 1]
             taken = self.number * steps
             epoch = Epoch(self.number, taken, rate, seconds, loss, self.judge.measures())
-            stalled = whole(self.judge.judge, epoch)  # what it notes of an epoch belongs together
+            stalled = uninterrupted(
+                self.judge.judge, epoch
+            )  # what it notes of an epoch belongs together
             if on_epoch is not None:
                 on_epoch(epoch)
         return stalled

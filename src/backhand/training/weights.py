@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from backhand.layer import Layer
-from backhand.learning.whole import whole
+from backhand.learning.interrupts import uninterrupted
 
 
 class Weights:
@@ -25,7 +25,7 @@ class Weights:
 
     def keep(self) -> None:
         """Copy what the network has learnt by now; all of it, or nothing, if Ctrl-C comes."""
-        whole(self._keep)
+        uninterrupted(self._keep)
 
     def _keep(self) -> None:
         self._kept = [{k: v.clone() for k, v in each.tensors().items()} for each in self._parts]
@@ -37,7 +37,7 @@ class Weights:
 
     def restore(self) -> None:
         """Give the network back what was kept, in place, and forget what its gates still hold."""
-        whole(self._restore)
+        uninterrupted(self._restore)
 
     def _restore(self) -> None:
         for parameter in self._parameters:

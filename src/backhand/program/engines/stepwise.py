@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from backhand.learning.interrupts import InferenceMode, interrupted, uninterrupted
 from backhand.learning.tally import Tally
-from backhand.learning.whole import InferenceMode, interrupted, whole
 from backhand.program.plan import ALIGNMENT, OUTSIDE, Plan
 from backhand.values import tensors
 
@@ -36,7 +36,11 @@ class Stepwise:
 
     def run(self, *values: Any) -> Any:
         """See Bound."""
-        found = whole(self._in_inference, values) if self._trains else self._in_inference(values)
+        found = (
+            uninterrupted(self._in_inference, values)
+            if self._trains
+            else self._in_inference(values)
+        )
         if found is None or isinstance(found, Tensor):
             return None if found is None else found.clone()
         return tuple(each.clone() for each in found)
@@ -52,7 +56,7 @@ class Stepwise:
         results = [torch.empty(view.shape, dtype=view.dtype) for view in self._results]
 
         def run(*values: float) -> None:
-            found = whole(self._in_inference, (*batch, *values))
+            found = uninterrupted(self._in_inference, (*batch, *values))
             for result, each in zip(results, tensors(found) if results else [], strict=True):
                 result.copy_(each)
 
@@ -73,7 +77,7 @@ class Stepwise:
                 for each, aligned in zip(data, self._aligned, strict=True)
             ]
             ahead = zip(*batches, values[first : first + steps], strict=True)
-            while not whole(self._take, ahead, results):
+            while not uninterrupted(self._take, ahead, results):
                 pass  # Ctrl-C was pressed, and whoever handles it lets the run go on
         return torch.stack(results) if self._results else None
 

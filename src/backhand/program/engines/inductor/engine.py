@@ -14,7 +14,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from backhand.learning.whole import InferenceMode
+from backhand.learning.interrupts import InferenceMode
 from backhand.program.calls import View
 from backhand.program.engines.engine import CannotCompile
 from backhand.program.engines.inductor.flat_line import FlatLine

@@ -26,7 +26,7 @@ _MAIN = threading.main_thread().ident
 _held: list[int] = []
 
 
-def whole(work: Callable[..., Result], *arguments: Any) -> Result:
+def uninterrupted(work: Callable[..., Result], *arguments: Any) -> Result:
     """Do the work; Ctrl-C that is pressed meanwhile comes after it, pressed twice it comes at once.
 
     Only the main thread is interrupted ever, so elsewhere this is the work alone; so it is inside
