@@ -1,4 +1,4 @@
-"""Whole: what an interrupt shall not cut in half.
+"""Interrupts: what Ctrl-C shall not cut in half.
 
 Python hands Ctrl-C on after a call, at the beginning of a function and at the end of a turn of a
 loop, as an exception. So `with` of a class written in Python may be cut in half, and so may any
@@ -30,7 +30,7 @@ def uninterrupted(work: Callable[..., Result], *arguments: Any) -> Result:
     """Do the work; Ctrl-C that is pressed meanwhile comes after it, pressed twice it comes at once.
 
     Only the main thread is interrupted ever, so elsewhere this is the work alone; so it is inside
-    other whole work, and where Ctrl-C is not Python's to handle.
+    other such work, and where Ctrl-C is not Python's to handle.
     """
     if get_ident() != _MAIN:
         return work(*arguments)
@@ -50,7 +50,7 @@ def uninterrupted(work: Callable[..., Result], *arguments: Any) -> Result:
 
 
 def interrupted() -> bool:
-    """Whether Ctrl-C waits for whole work to end; work that can, ends early then."""
+    """Whether Ctrl-C waits for work to end; work that can, ends early then."""
     return bool(_held)
 
 

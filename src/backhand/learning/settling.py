@@ -68,7 +68,7 @@ _under_way = _UnderWay()
 def settled_after(propagate: Callable[..., Result], *arguments: Any) -> Result:
     """A backward: what gates hold inside it is settled when the outermost one ends.
 
-    Inside, autograd's bookkeeping is off. The outermost one is done as a whole: Ctrl-C comes
+    Inside, autograd's bookkeeping is off. The outermost one is done uninterrupted: Ctrl-C comes
     after it.
     """
     here = _under_way

@@ -122,9 +122,9 @@ class Program:
         if self._copied:
             batch = [each.clone() for each in batch]
         values = (*map(self._readable, batch), *self.scalar_values(learning_rate))
-        return (
-            uninterrupted(self._run_and_advance, values) if self.gates else self.bound.run(*values)
-        )
+        if self.gates:
+            return uninterrupted(self._run_and_advance, values)
+        return self.bound.run(*values)
 
     def _run_and_advance(self, values: tuple[Any, ...]) -> Any:
         results = self.bound.run(*values)

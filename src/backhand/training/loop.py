@@ -137,9 +137,8 @@ class Epochs:
             rate = rates[(at + 1) * steps - 1]
             taken = self.number * steps
             epoch = Epoch(self.number, taken, rate, seconds, loss, self.judge.measures())
-            stalled = uninterrupted(
-                self.judge.judge, epoch
-            )  # what it notes of an epoch belongs together
+            # What it notes of an epoch belongs together.
+            stalled = uninterrupted(self.judge.judge, epoch)
             if on_epoch is not None:
                 on_epoch(epoch)
         return stalled

@@ -36,11 +36,10 @@ class Stepwise:
 
     def run(self, *values: Any) -> Any:
         """See Bound."""
-        found = (
-            uninterrupted(self._in_inference, values)
-            if self._trains
-            else self._in_inference(values)
-        )
+        if self._trains:
+            found = uninterrupted(self._in_inference, values)
+        else:
+            found = self._in_inference(values)
         if found is None or isinstance(found, Tensor):
             return None if found is None else found.clone()
         return tuple(each.clone() for each in found)
