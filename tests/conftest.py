@@ -34,6 +34,15 @@ def _one_thread_and_one_seed():
 
 
 @pytest.fixture
+def quick_compiler(tmp_path, monkeypatch):
+    """Gcc that does not optimize: what it is given is the same."""
+    script = tmp_path / "quick"
+    script.write_text('#!/bin/sh\nexec gcc "$@" -O0\n')
+    script.chmod(0o755)
+    monkeypatch.setenv("CC", str(script))
+
+
+@pytest.fixture
 def doubles():
     """float64 by default: torch's NAdam keeps its product of momenta in the default dtype."""
     torch.set_default_dtype(torch.float64)

@@ -32,15 +32,6 @@ def _own_cache(tmp_path_factory):
         yield
 
 
-@pytest.fixture
-def quick_compiler(tmp_path, monkeypatch):
-    """Gcc that does not optimize: what it is given is the same."""
-    script = tmp_path / "quick"
-    script.write_text('#!/bin/sh\nexec gcc "$@" -O0\n')
-    script.chmod(0o755)
-    monkeypatch.setenv("CC", str(script))
-
-
 @pytest.mark.usefixtures("quick_compiler")
 @pytest.mark.parametrize("first", range(0, SEEDS, EACH))
 def test_every_engine_trains_what_is_drawn_alike(first) -> None:

@@ -77,6 +77,7 @@ def test_every_layer(case) -> None:
     torch.testing.assert_close(native, plain, **bounds)
 
 
+@pytest.mark.usefixtures("quick_compiler")
 @pytest.mark.parametrize("gate", GATES)
 @pytest.mark.parametrize("rule", [x for x in RULES if x.kind and x.smooth], ids=str)
 def test_every_rule_and_gate(rule, gate) -> None:
@@ -99,6 +100,7 @@ def test_every_loss(case) -> None:
     assert_trains_as_plainly(case.loss(), target, steps=1000 if case.bounded else 100)
 
 
+@pytest.mark.usefixtures("quick_compiler")
 @every_loss_of_towers
 def test_every_loss_of_towers(case) -> None:
     network = bh.Sequential([bh.FullyConnected(3, 2 * case.towers), Towers(case.towers)])
@@ -106,6 +108,7 @@ def test_every_loss_of_towers(case) -> None:
     assert_trains_as_plainly(case.loss(), target, steps=200, network=network)
 
 
+@pytest.mark.usefixtures("quick_compiler")
 @every_weighted_loss
 def test_every_loss_weighted(case) -> None:
     target = case.target(ROWS, 2, torch.float64), torch.rand(ROWS, dtype=torch.float64)
