@@ -7,6 +7,7 @@ No layer knows of it.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import torch
@@ -60,8 +61,12 @@ class Gate:
         """How many backwards it has held since its last update."""
         return 0
 
-    def advance(self) -> None:
-        """Count one backward."""
+    def contributors(self) -> dict[Parameter, float]:
+        """Those that have contributed since its last update, and their learning rates then."""
+        return self._rates
+
+    def take_over(self, contributors: Iterable[Parameter], learning_rate: float) -> None:
+        """Note and count what a recorded step has done: the backward of these contributions."""
 
     def hold(self, parameter: Parameter, contribution: Contribution, learning_rate: float) -> None:
         """Keep a contribution until backward settles."""
@@ -135,10 +140,12 @@ class Accumulation(Gate):
     def phase(self) -> int:
         return self.count
 
-    def advance(self) -> None:
+    def take_over(self, contributors: Iterable[Parameter], learning_rate: float) -> None:
         self.count = (self.count + 1) % self.every
-        if self.count == 0:  # a recorded step has made the update
+        if self.count == 0:  # the step has made the update
             self._rates.clear()
+        else:
+            self._rates.update(dict.fromkeys(contributors, learning_rate))
 
     def _still_before(self, parameter: Parameter) -> bool:
         """Whether it is this gate, or the one it stands in for in a recording."""
@@ -147,7 +154,7 @@ class Accumulation(Gate):
 
     def settle(self) -> None:
         if (self.count + 1) % self.every:
-            self.advance()
+            self.count += 1
             return
         due = [parameter for parameter in self._rates if self._still_before(parameter)]
         self.release({p: Whole(self._sums[p] / self.every) for p in due})

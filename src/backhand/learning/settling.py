@@ -25,11 +25,13 @@ class Rehearsal:
     Attributes:
         updates: how many updates each parameter has had.
         gates: the copies that stand in for the gates that got a contribution.
+        contributors: who made these, for each of the gates.
     """
 
     def __init__(self, updates: dict[Parameter, Any]) -> None:
         self.updates = updates
         self.gates: dict[Gate, Gate] = {}
+        self.contributors: dict[Gate, dict[Parameter, None]] = {}
 
     def in_place_of(self, gate: Gate) -> Gate:
         """The gate's copy, with dicts of its own."""
@@ -203,6 +205,7 @@ def hold(parameter: Parameter, contribution: Contribution, learning_rate: float)
         return
     gate = parameter.gate or here.sharing
     if here.rehearsal is not None:
+        here.rehearsal.contributors.setdefault(gate, {})[parameter] = None
         gate = here.rehearsal.in_place_of(gate)
     here.gates[gate] = None
     gate.hold(parameter, contribution, learning_rate)

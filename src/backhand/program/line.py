@@ -39,7 +39,7 @@ class Line:
         names: names of other views that were there before the step.
         learning: the parameters that the step updates, once each.
         counters: for each step number in the recording, the parameters that share it.
-        accumulating: the gates that the step advances.
+        accumulating: the gates that the step advances, and who contributes to them.
     """
 
     recording: Recording
@@ -47,7 +47,7 @@ class Line:
     names: dict[View, str]
     learning: list[Parameter] = field(default_factory=list)
     counters: dict[str, list[Parameter]] = field(default_factory=dict)
-    accumulating: list[Gate] = field(default_factory=list)
+    accumulating: dict[Gate, list[Parameter]] = field(default_factory=dict)
 
 
 def record_prediction(network: Layer, input: Sequence[Tensor]) -> Line:
@@ -74,7 +74,8 @@ def record_training(
         FrozenScalar: it makes a constant of the learning rate or the step number.
         LayerError, ValueError, TypeError: the batch does not fit the network or the loss.
     """
-    parameters = list(network.parameters().values())
+    own = list(network.parameters().values())
+    parameters = [*own, *_held_elsewhere(own)]
     counters = _counters(parameters)
     inputs = len(input)
     rehearsal = Rehearsal({})
@@ -110,11 +111,23 @@ def record_training(
     line = _recorded(network, run, arguments, scalar_values)
     learning = [each for each in parameters if rehearsal.updates[each] is not before[each]]
     line.learning = learning
-    line.accumulating = [gate for gate in rehearsal.gates if gate.accumulates]
+    line.accumulating = {
+        gate: list(contributors)
+        for gate, contributors in rehearsal.contributors.items()
+        if gate.accumulates
+    }
     line.counters = {
         name: [each for each in counted if each in learning] for name, counted in counters.items()
     }
     return line
+
+
+def _held_elsewhere(own: list[Parameter]) -> list[Parameter]:
+    """What the gates of these parameters hold of others: of a network that shares a gate with this
+    one, or of a layer that was taken out. The step that updates, updates them, too."""
+    gates = {each.gate: None for each in own if each.gate is not None}
+    held = [parameter for gate in gates for parameter in gate.contributors()]
+    return [each for each in dict.fromkeys(held) if each not in own]
 
 
 def _aligned(error: Any) -> Any:

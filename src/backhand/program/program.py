@@ -34,7 +34,7 @@ class Program:
         engine: what runs it.
         bound: the plan made ready to run.
         learning: the parameters it updates, once a run.
-        gates: those it advances, once a run; they accumulate.
+        gates: those it advances, once a run, and who contributes to them; they accumulate.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class Program:
         self.memory: Memory = memory_of(network, self.plan)
         self.engine, self.bound = bind(engine, self.plan, line.recording.outside, name)
         self.learning: list[Parameter] = line.learning
-        self.gates: list[Gate] = line.accumulating
+        self.gates: dict[Gate, list[Parameter]] = line.accumulating
         self._groups = [line.counters.get(scalar) for scalar in self.bound.scalar_names]
         self._copied = any(self.plan.writes_to(view) for view in self.plan.arguments.values())
         self._written = self._written_outside(line.recording.outside)
@@ -123,13 +123,13 @@ class Program:
             batch = [each.clone() for each in batch]
         values = (*map(self._readable, batch), *self.scalar_values(learning_rate))
         if self.gates:
-            return uninterrupted(self._run_and_advance, values)
+            return uninterrupted(self._run_and_advance, values, learning_rate)
         return self.bound.run(*values)
 
-    def _run_and_advance(self, values: tuple[Any, ...]) -> Any:
+    def _run_and_advance(self, values: tuple[Any, ...], learning_rate: float) -> Any:
         results = self.bound.run(*values)
-        for gate in self.gates:
-            gate.advance()
+        for gate, contributors in self.gates.items():
+            gate.take_over(contributors, learning_rate)
         return results
 
     def scalar_values_ahead(self, learning_rates: Sequence[float]) -> list[tuple[float, ...]]:

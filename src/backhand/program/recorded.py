@@ -67,7 +67,7 @@ class Recorded:
             kinds = map(partial(_of_rows, rows), kinds)
         key: tuple[Any, ...] = (len(target), *kinds)
         if structure.gates:
-            key += tuple(gate.phase for gate in structure.gates)
+            key += structure.held()
         program = self._programs.get(key)
         if program is None or not program.counts_hold(structure):
             self._check_memory(batch)

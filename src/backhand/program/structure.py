@@ -43,8 +43,8 @@ class Structure:
     def __init__(self, network: Layer, loss: Loss | None) -> None:
         found = _Walk(network, loss)
         self.gates = [each for each in found.gates if each.accumulates]
-        """Those that hold contributions from one step to the next: each of their phases is
-        another step."""
+        """Those that hold contributions from one step to the next."""
+        self._own = frozenset(network.parameters().values()) if self.gates else frozenset()
         self._live = [each for each, _ in found.containers]
         self._passing = [passing for _, passing in found.containers]
         self._kept = [copy.copy(each) for each in self._live]
@@ -80,6 +80,19 @@ class Structure:
             )
         except Exception:  # whatever cannot be compared with what was there is not the same
             return False
+
+    def held(self) -> tuple[Any, ...]:
+        """How far each gate is, and what it holds of whom: for each of these there is a step.
+
+        Whoever is outside of this network contributed at a rate that is none of its step's.
+        """
+        return tuple(
+            (
+                gate.phase,
+                *((p, None if p in self._own else r) for p, r in gate.contributors().items()),
+            )
+            for gate in self.gates
+        )
 
     def _small_now(self) -> list[int]:
         return list(map(id, map(_look_up, self._homes, self._keys)))
