@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import math
 import numbers
+from dataclasses import fields
 from typing import Any
+
+import numpy as np
 
 LARGEST = (1 << 31) - 1
 """Of sizes: what torch and C count with."""
@@ -95,6 +98,34 @@ def _as_float(owner: str, name: str, value: Any) -> float:
         return float(value)
     except OverflowError:
         return math.nan
+
+
+def plain(value: Any) -> Any:
+    """The value, where it is a number or a text, as Python's own int, float, bool or str.
+
+    NumPy's scalars, its arrays of no axes, fractions and enumerations print as nothing that makes
+    them again, and NumPy's float32 computes in another precision. What is none stays as it is.
+    """
+    if isinstance(value, np.ndarray) and not value.ndim:
+        value = value[()]
+    if isinstance(value, bool | np.bool_):
+        return bool(value)
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, str):
+        return str.__str__(value)
+    try:
+        return float(value) if isinstance(value, numbers.Real) else value
+    except OverflowError:  # a fraction beyond the largest float: for the check to refuse
+        return value
+
+
+def keep_plain(frozen: Any) -> None:
+    """Let a frozen dataclass keep the numbers of its fields, and of tuples there, as `plain`."""
+    for field in fields(frozen):
+        value = getattr(frozen, field.name)
+        kept = tuple(map(plain, value)) if type(value) is tuple else plain(value)
+        object.__setattr__(frozen, field.name, kept)
 
 
 def checked_rate(learning_rate: Any) -> float:

@@ -42,7 +42,7 @@ class Gate:
     def __init__(self, max_norm: float | None = None) -> None:
         if max_norm is not None and not max_norm > 0:
             raise ValueError(f"max_norm: expected a positive number, got {max_norm}")
-        self.max_norm = max_norm
+        self.max_norm = None if max_norm is None else float(max_norm)
         self._held: dict[Parameter, list[Contribution]] = {}
         self._rates: dict[Parameter, float] = {}
 

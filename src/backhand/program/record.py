@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from backhand.arguments import plain
 from backhand.layer import Layer
 from backhand.learning.parameter import Parameter
 from backhand.learning.rules import UpdateRule
@@ -212,12 +213,13 @@ class Recorder(TorchFunctionMode):
         return None if name == "__setitem__" else target
 
     def _written(self, value: Any) -> Any:
-        """Arguments as they stand in the recording: views, scalars and constants."""
+        """Arguments as they stand in the recording: views, scalars, and constants that engines
+        write out, and so as Python's own numbers."""
 
         def write(each: Any) -> Any:
             if isinstance(each, Tensor):
                 return self.view(each)
-            return Scalar(each.tree) if isinstance(each, Live) else each
+            return Scalar(each.tree) if isinstance(each, Live) else plain(each)
 
         return map_nested(write, value)
 

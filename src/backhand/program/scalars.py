@@ -12,9 +12,20 @@ import operator
 from collections.abc import Callable, Mapping
 from typing import Any, NoReturn, TypeAlias
 
+import numpy as np
+
+from backhand.arguments import plain
+
 Tree: TypeAlias = str | float | tuple[Any, ...]
 """A name, a number, or (operator, operand …)."""
 
+_UFUNCS = {
+    np.add: "+",
+    np.subtract: "-",
+    np.multiply: "*",
+    np.divide: "/",
+    np.power: "**",
+}
 _BINARY: dict[str, Callable[[Any, Any], Any]] = {
     "+": operator.add,
     "-": operator.sub,
@@ -48,9 +59,9 @@ class Live(float):
         return made
 
     def _with(self, sign: str, other: object, reflected: bool = False) -> Any:
-        if not isinstance(other, int | float):
+        if not isinstance(other, int | float | np.integer):  # nor float32, which would round
             return NotImplemented
-        mine, theirs = self.tree, other.tree if isinstance(other, Live) else other
+        mine, theirs = self.tree, other.tree if isinstance(other, Live) else plain(other)
         match sign, mine:
             case "+", ("-", minuend, subtrahend) if subtrahend == theirs:
                 return Live(minuend, self.payload)  # (t - 1) + 1 is t, the step number
@@ -86,6 +97,15 @@ class Live(float):
 
     def __rpow__(self, other: float, modulus: None = None) -> Any:
         return self._with("**", other, reflected=True)
+
+    def __array_ufunc__(self, function: np.ufunc, method: str, *given: Any, **named: Any) -> Any:
+        """What NumPy's numbers do with it, asked before it: the same, or it freezes."""
+        if method == "__call__" and function in _UFUNCS and not named:
+            other = given[given[0] is self]
+            found = self._with(_UFUNCS[function], other, reflected=given[0] is not self)
+            if found is not NotImplemented:
+                return found
+        return _freezes(self)
 
     def __neg__(self) -> Live:
         return Live(("-", self.tree), self.payload)

@@ -11,11 +11,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from backhand.arguments import keep_plain
+
 Schedule: TypeAlias = Callable[[int, int], float]
 
 
+class _Kept:
+    """What all share: numbers kept as Python's own, so that rates are computed in float64."""
+
+    def __post_init__(self) -> None:
+        keep_plain(self)
+
+
 @dataclass(frozen=True)
-class constant:
+class constant(_Kept):
     """The same rate at every step."""
 
     rate: float
@@ -25,7 +34,7 @@ class constant:
 
 
 @dataclass(frozen=True)
-class cosine:
+class cosine(_Kept):
     """From `rate` down to `end` along half a cosine.
 
     rate(s) = end + (rate - end) (1 + cos(π s / steps)) / 2.
@@ -50,7 +59,7 @@ class cosine:
 
 
 @dataclass(frozen=True)
-class exponential:
+class exponential(_Kept):
     """From `rate` to `end` by the same factor each step: rate · (end / rate)^(s / steps)."""
 
     rate: float
@@ -61,7 +70,7 @@ class exponential:
 
 
 @dataclass(frozen=True)
-class stepwise:
+class stepwise(_Kept):
     """`rate`, multiplied by `factor` at each of the given shares of training (0.5, 0.75, …)."""
 
     rate: float
@@ -73,7 +82,7 @@ class stepwise:
 
 
 @dataclass(frozen=True)
-class one_cycle:
+class one_cycle(_Kept):
     """Up to `rate` along a cosine until the share `peak` of training, then down along another.
 
     Begins at rate / start and ends at rate / (start · end). Smith & Topin,

@@ -40,7 +40,7 @@ class Adam(UpdateRule):
     weight_decay: float = 0.0
     amsgrad: bool = False
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         check_share(self, "beta1", self.beta1)
         check_share(self, "beta2", self.beta2)
         check_truth(self, "amsgrad", self.amsgrad)

@@ -26,7 +26,7 @@ class _Moments(UpdateRule):
     weight_decay: float = 0.0
     decoupled_weight_decay: bool = False
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         check_share(self, "beta1", self.beta1)
         check_share(self, "beta2", self.beta2)
         check_truth(self, "decoupled_weight_decay", self.decoupled_weight_decay)
@@ -72,8 +72,8 @@ class NAdam(_Moments):
 
     momentum_decay: float = 4e-3
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
+    def check(self) -> None:
+        super().check()
         check_not_negative(self, "momentum_decay", self.momentum_decay)
 
     def state(self, value: Tensor) -> dict[str, Tensor]:

@@ -39,7 +39,7 @@ class SGD(UpdateRule):
 
     weight_decay: float = 0.0
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         check_not_negative(self, "weight_decay", self.weight_decay)
 
     def update(
@@ -112,7 +112,7 @@ class Momentum(UpdateRule):
     weight_decay: float = 0.0
     dampening: float = 0.0
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         check_share(self, "momentum", self.momentum)
         check_truth(self, "nesterov", self.nesterov)
         check_not_negative(self, "weight_decay", self.weight_decay)

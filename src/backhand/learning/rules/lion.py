@@ -37,7 +37,7 @@ class Lion(UpdateRule):
     beta2: float = 0.99
     weight_decay: float = 0.0
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         check_share(self, "beta1", self.beta1)
         check_share(self, "beta2", self.beta2)
         check_not_negative(self, "weight_decay", self.weight_decay)

@@ -32,7 +32,7 @@ class WithRate(UpdateRule):
     rule: UpdateRule
     factor: float
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         instance("WithRate", "rule", self.rule, UpdateRule)
         if finite("WithRate", "factor", self.factor) <= 0:
             raise ValueError(f"WithRate: expected a finite factor above 0, got {self.factor}")

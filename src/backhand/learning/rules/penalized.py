@@ -30,7 +30,7 @@ class Penalized(UpdateRule):
 
     rule: UpdateRule
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         instance("Penalized", "rule", self.rule, UpdateRule)
 
     def state(self, value: Tensor) -> dict[str, Tensor]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from backhand.arguments import finite, truth
+from backhand.arguments import finite, keep_plain, truth
 from backhand.learning.contributions import Rows, Several
 
 if TYPE_CHECKING:
@@ -20,7 +20,18 @@ if TYPE_CHECKING:
 
 
 class UpdateRule:
-    """What every rule keeps. Write `update`; the other forms form the gradient and call it."""
+    """What every rule keeps. Write `update`; the other forms form the gradient and call it.
+
+    A rule with hyperparameters is a frozen dataclass. They are kept as Python's own numbers, also
+    where NumPy's were given: before `check` sees them, so that no rule need think of it.
+    """
+
+    def __post_init__(self) -> None:
+        keep_plain(self)
+        self.check()
+
+    def check(self) -> None:
+        """Refuse hyperparameters that are out of range; called as a rule is made."""
 
     def state(self, value: Tensor) -> dict[str, Tensor]:
         """The tensors this rule remembers of a parameter, as they are before any step."""

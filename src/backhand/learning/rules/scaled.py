@@ -43,7 +43,7 @@ class RMSProp(UpdateRule):
     momentum: float = 0.0
     centered: bool = False
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         check_share(self, "alpha", self.alpha)
         check_share(self, "momentum", self.momentum)
         check_truth(self, "centered", self.centered)
@@ -98,7 +98,7 @@ class Adagrad(UpdateRule):
     initial_accumulator_value: float = 0.0
     epsilon: float = 1e-10
 
-    def __post_init__(self) -> None:
+    def check(self) -> None:
         for name in ("lr_decay", "weight_decay", "initial_accumulator_value", "epsilon"):
             check_not_negative(self, name, getattr(self, name))
 
