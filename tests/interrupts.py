@@ -22,11 +22,23 @@ from backhand.program import line
 OURS = str(Path(bh.__file__).parent)
 
 
-def interrupted_at(moment: int, work: Callable[[], object]) -> int:
+def interrupted_at(
+    moment: int,
+    work: Callable[[], object],
+    *,
+    times: int = 1,
+    everywhere: bool = False,
+    meanwhile: Callable[[], object] = lambda: None,
+) -> int:
     """Do the work, with Ctrl-C at one moment of it, counted from 1; how many there were.
 
     Moments are those of our code at which Python hands a signal on: a function begins, or a call
     of C has returned and what it returned is not yet kept.
+
+    Args:
+        times: Ctrl-C comes again at so many moments less one that follow.
+        everywhere: the moments of what is not our code count too.
+        meanwhile: is done while the exception is still there, and so are the frames it came by.
     """
     moments = 0
 
@@ -34,16 +46,18 @@ def interrupted_at(moment: int, work: Callable[[], object]) -> int:
         nonlocal moments
         code = frame.f_code
         begins = event == "call" and not code.co_flags & inspect.CO_GENERATOR  # nor is closed
-        if (begins or event == "c_return") and code.co_filename.startswith(OURS):
+        ours = everywhere or code.co_filename.startswith(OURS)
+        if (begins or event == "c_return") and ours:
             moments += 1
-            if moments == moment:
+            if moment <= moments < moment + times:
                 signal.raise_signal(signal.SIGINT)
 
     sys.setprofile(watch)
     try:
         work()
     except KeyboardInterrupt:
-        pass
+        sys.setprofile(None)
+        meanwhile()
     finally:
         sys.setprofile(None)
     return moments
@@ -75,11 +89,18 @@ def assert_healthy(gradients: bool = True) -> None:
     Args:
         gradients: whether autograd's gradients were enabled before.
     """
+    assert_not_stuck(gradients)
+    here = settling._under_way
+    assert (here.gates, here.learnt) == ({}, set())
+
+
+def assert_not_stuck(gradients: bool = True) -> None:
+    """As assert_healthy, but gates may hold what the next backward forgets before it begins."""
     here = settling._under_way
     assert not torch.is_inference_mode_enabled()
     assert torch.is_grad_enabled() == gradients
     assert not _get_current_function_mode_stack()
-    assert (here.depth, here.gates, here.learnt) == (0, {}, set())
+    assert here.depth == 0
     assert here.reading is None
     assert here.rehearsal is None
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler

@@ -6,11 +6,13 @@ steps, to the bit, and nothing in the thread is stuck.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
 import threading
 import time
+from functools import partial
 
 import pytest
 import torch
@@ -22,6 +24,7 @@ from interrupts import (
     alarms_interrupt,
     assert_equal,
     assert_healthy,
+    assert_not_stuck,
     interrupted_at,
     learnt_by,
     until_interrupted,
@@ -266,3 +269,67 @@ def test_a_second_interrupt_comes_at_once() -> None:
     trained = network()
     plain_step(trained)
     assert Course(network(), "plain").assert_on_it(trained) == 1
+
+
+@pytest.mark.parametrize("how", [*STEPS, *RUNS, "read", "record"])
+def test_a_second_interrupt_at_any_call_leaves_nothing_stuck(how) -> None:
+    made, few = network(), (torch.arange(8).repeat(3), [0.01] * 3)
+    if how == "read":
+        work = partial(bh.gradients, made, bh.MSELoss(), *BATCH)
+    elif how == "record":
+        work = lambda: bh.TrainingStep(made, bh.MSELoss(), Replay()).record(*BATCH)  # noqa: E731
+    else:
+        work = stepping(made, how, few)
+    work()
+    randomness = torch.get_rng_state()
+    moments, most = interrupted_at(0, work), 12 if how == "record" else 200
+    for moment in range(1, moments + 1, 1 + moments // most):
+        interrupted_at(moment, work, times=2, meanwhile=assert_not_stuck)
+        assert_not_stuck()
+    assert torch.equal(torch.get_rng_state(), randomness)
+    fresh = network()
+    plain_step(fresh)
+    assert Course(network(), "plain").assert_on_it(fresh) == 1
+
+
+@pytest.mark.parametrize("engine", [Replay(), Native()], ids=repr)
+def test_a_prediction_interrupted_anywhere_leaves_nothing_stuck(engine) -> None:
+    made, predict = network(), bh.Prediction(network(), engine)
+    expected = predict(BATCH[0])
+    work = partial(predict, BATCH[0])
+    for moment in range(1, interrupted_at(0, work, everywhere=True) + 1):
+        interrupted_at(moment, work, everywhere=True, meanwhile=assert_healthy)
+        assert_healthy()
+    assert torch.equal(work(), expected)
+    plain_step(made)
+    assert Course(network(), "plain").assert_on_it(made) == 1
+
+
+class Noise(bh.Layer):
+    """A layer that draws from torch's generator and one of its own, and then Ctrl-C comes."""
+
+    def __init__(self, times: int) -> None:
+        super().__init__()
+        self.times = times
+        self.generator = torch.Generator().manual_seed(1)
+
+    def forward(self, input, training):
+        noise = torch.rand(input.shape, generator=self.generator) + torch.rand(input.shape)
+        for _ in range(self.times):
+            signal.raise_signal(signal.SIGINT)
+        return input + noise, None
+
+    def propagate(self, error, memory, learning_rate):
+        return error
+
+
+@pytest.mark.parametrize("times", [0, 1, 2])
+def test_a_recording_that_is_interrupted_draws_no_random_number(times) -> None:
+    made = bh.Sequential([bh.FullyConnected(6, 3), Noise(times)])
+    own, before = made.layers[1].generator, torch.get_rng_state()
+    own_before = own.get_state()
+    with pytest.raises(KeyboardInterrupt) if times else contextlib.nullcontext():
+        bh.TrainingStep(made, bh.MSELoss(), Replay()).record(*BATCH)
+    assert_healthy()
+    assert torch.equal(own.get_state(), own_before)
+    assert torch.equal(torch.get_rng_state(), before)
