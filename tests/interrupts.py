@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import CodeType
 
 import pytest
 import torch
@@ -22,22 +23,27 @@ from backhand.program import line
 OURS = str(Path(bh.__file__).parent)
 
 
+def in_our_code(code: CodeType) -> bool:
+    """Whether code is Backhand's."""
+    return code.co_filename.startswith(OURS)
+
+
 def interrupted_at(
     moment: int,
     work: Callable[[], object],
     *,
     times: int = 1,
-    everywhere: bool = False,
+    where: Callable[[CodeType], bool] = in_our_code,
     meanwhile: Callable[[], object] = lambda: None,
 ) -> int:
     """Do the work, with Ctrl-C at one moment of it, counted from 1; how many there were.
 
-    Moments are those of our code at which Python hands a signal on: a function begins, or a call
-    of C has returned and what it returned is not yet kept.
+    Moments are those at which Python hands a signal on: a function begins, or a call of C has
+    returned and what it returned is not yet kept.
 
     Args:
         times: Ctrl-C comes again at so many moments less one that follow.
-        everywhere: the moments of what is not our code count too.
+        where: the code whose moments count.
         meanwhile: is done while the exception is still there, and so are the frames it came by.
     """
     moments = 0
@@ -46,8 +52,7 @@ def interrupted_at(
         nonlocal moments
         code = frame.f_code
         begins = event == "call" and not code.co_flags & inspect.CO_GENERATOR  # nor is closed
-        ours = everywhere or code.co_filename.startswith(OURS)
-        if (begins or event == "c_return") and ours:
+        if (begins or event == "c_return") and where(code):
             moments += 1
             if moment <= moments < moment + times:
                 signal.raise_signal(signal.SIGINT)

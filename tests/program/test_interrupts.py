@@ -13,6 +13,7 @@ import signal
 import threading
 import time
 from functools import partial
+from types import CodeType
 
 import pytest
 import torch
@@ -206,12 +207,23 @@ def test_a_long_run_does_not_keep_one_waiting(engine) -> None:
     step = bh.TrainingStep(made, bh.MSELoss(), engine)
     step.run(*BATCH, *MANY)
     order, rates = torch.arange(8).repeat(100_000), [0.0] * 100_000  # of 5 seconds and more
-    with alarms_interrupt() as interrupt_after:
-        interrupt_after(0.3)
-        begun = time.process_time()
-        with pytest.raises(KeyboardInterrupt):
-            step.run(*BATCH, order, rates)
+    first = next(iter(made.parameters().values()))
+
+    def interrupt_the_run() -> None:
+        last = time.monotonic() + 60
+        while first.updates == len(MANY[1]) and time.monotonic() < last:
+            time.sleep(0.01)  # it gets ready, which takes long where many share a processor
+        time.sleep(0.3)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    killer = threading.Thread(target=interrupt_the_run)
+    begun = time.process_time()
+    with pytest.raises(KeyboardInterrupt):  # noqa: PT012, it comes in the run, or after one too long
+        killer.start()
+        step.run(*BATCH, order, rates)
+        killer.join()
     assert time.process_time() - begun < 1.5
+    killer.join()
     assert_healthy()
     counts = {each.updates for each in made.parameters().values()}
     assert len(counts) == 1
@@ -292,13 +304,38 @@ def test_a_second_interrupt_at_any_call_leaves_nothing_stuck(how) -> None:
     assert Course(network(), "plain").assert_on_it(fresh) == 1
 
 
+def anywhere(code: CodeType) -> bool:
+    return True
+
+
+def at_a_with_of_python(code: CodeType) -> bool:
+    """Whether code enters or leaves what a `with` is for, be it ours, torch's or Python's own."""
+    return code.co_name in {"__enter__", "__exit__"}
+
+
+def test_a_recording_interrupted_at_any_with_leaves_nothing_stuck() -> None:
+    made = bh.FullyConnected(6, 3)
+    expected = learnt_by(made)
+    randomness = torch.get_rng_state()
+
+    def record() -> None:
+        bh.TrainingStep(made, bh.MSELoss(), Replay()).record(*BATCH)
+
+    moments = interrupted_at(0, record, where=at_a_with_of_python)
+    for moment in range(1, moments + 1):
+        interrupted_at(moment, record, where=at_a_with_of_python, meanwhile=assert_healthy)
+        assert_healthy()
+        assert_equal(learnt_by(made), expected)
+        assert torch.equal(torch.get_rng_state(), randomness)
+
+
 @pytest.mark.parametrize("engine", [Replay(), Native()], ids=repr)
 def test_a_prediction_interrupted_anywhere_leaves_nothing_stuck(engine) -> None:
     made, predict = network(), bh.Prediction(network(), engine)
     expected = predict(BATCH[0])
     work = partial(predict, BATCH[0])
-    for moment in range(1, interrupted_at(0, work, everywhere=True) + 1):
-        interrupted_at(moment, work, everywhere=True, meanwhile=assert_healthy)
+    for moment in range(1, interrupted_at(0, work, where=anywhere) + 1):
+        interrupted_at(moment, work, where=anywhere, meanwhile=assert_healthy)
         assert_healthy()
     assert torch.equal(work(), expected)
     plain_step(made)

@@ -107,3 +107,48 @@ def test_a_thread_steps_plainly_while_another_records() -> None:
         many(twin)
         assert_equal(learnt_by(stepped), learnt_by(twin))
         assert_equal(learnt_by(made), learnt_by(network(seed)))
+
+
+def test_what_one_recording_drew_is_not_what_another_puts_back() -> None:
+    drawn, other_begun, ended = threading.Event(), threading.Event(), threading.Event()
+
+    class Drawing(bh.Layer):
+        """A layer that draws from torch's generator."""
+
+        def forward(self, input, training):
+            noise = torch.rand(input.shape)
+            self.meet()
+            return input + noise, None
+
+        def propagate(self, error, memory, learning_rate):
+            return error
+
+    class First(Drawing):
+        """It has drawn, and the other recording may begin, if it does not have to wait."""
+
+        def meet(self):
+            if not drawn.is_set():
+                drawn.set()
+                other_begun.wait(0.3)
+
+    class Second(Drawing):
+        """It waits for the first one to have ended."""
+
+        def meet(self):
+            other_begun.set()
+            ended.wait(3)
+
+    def record(layer: bh.Layer) -> None:
+        bh.TrainingStep(layer, bh.MSELoss(), Replay()).record(BATCH[1], BATCH[1])
+
+    def record_first() -> None:
+        record(First())
+        ended.set()
+
+    def record_second() -> None:
+        drawn.wait(3)
+        record(Second())
+
+    randomness = torch.get_rng_state()
+    at_once([record_first, record_second], lambda: ended.wait(0.01))
+    assert torch.equal(torch.get_rng_state(), randomness)
