@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
+from types import CodeType
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from interrupts import (
     alarms_interrupt,
     assert_equal,
     assert_healthy,
+    in_our_code,
     interrupted_at,
     learnt_by,
     until_interrupted,
@@ -182,3 +184,28 @@ def test_an_estimator_interrupted_at_any_time_has_the_best_of_the_epochs_so_far(
         for one, other in zip(made.coefs_, twin.coefs_, strict=True):
             assert np.array_equal(one, other)
     assert len(stopped) == 6
+
+
+def noting_an_epoch(code: CodeType) -> bool:
+    return in_our_code(code) and code.co_name in {"judge", "_improved_by_score"}
+
+
+@pytest.mark.filterwarnings("ignore:Training interrupted", "ignore:Stochastic Optimizer")
+def test_an_estimator_interrupted_as_it_notes_an_epoch_has_noted_all_of_it() -> None:
+    made, epochs = classifier(3), set()
+
+    def fit() -> None:
+        made.fit(TABLE, CLASSES)
+
+    fit()
+    rows = made.t_ // 3
+    for moment in range(1, interrupted_at(0, fit, where=noting_an_epoch) + 1):
+        made = classifier(3)
+        interrupted_at(moment, fit, where=noting_an_epoch)
+        assert_healthy()
+        assert made.t_ == made.n_iter_ * rows
+        assert len(made.loss_curve_) == len(made.validation_scores_) == made.n_iter_
+        assert made.loss_curve_[-1] == made.loss_
+        assert made.best_validation_score_ == max(made.validation_scores_)
+        epochs.add(made.n_iter_)
+    assert epochs == {1, 2, 3}
