@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import torch
 from torch import Tensor
 
-from backhand.arguments import checked_rate
+from backhand.arguments import checked_rate, shown
 from backhand.constructed import constructor_of, written
 from backhand.learning.buffer import Buffer
 from backhand.learning.gates import Gate
@@ -23,6 +23,7 @@ from backhand.values import (
     Value,
     aligned_all,
     dtype_of,
+    misfit,
     ordinary,
     plain_shape,
     settled,
@@ -88,7 +89,7 @@ class Layer:
     def __call__(self, input: Value) -> Any:
         """The forward half of a training step: returns the output, keeps what backward needs."""
         self._awaiting_backward = None  # whatever happens, not the call before
-        output, memory = self.forward(settled(input), True)
+        output, memory = self.forward(self.settled_input(input), True)
         self.last_input = input
         self._awaiting_backward = (memory, shape_of(output), dtype_of(output))
         return output
@@ -115,10 +116,15 @@ class Layer:
             )
         rate = checked_rate(learning_rate)
         memory, expected, dtype = self._awaiting_backward
-        if shape_of(error) != expected:
+        try:
+            shape = shape_of(error)
+        except AttributeError:
+            self.expect_value(error, "an error")
+            raise
+        if shape != expected:
             raise LayerError(
                 f"{self!r}.backward expected an error of its output's shape "
-                f"{plain_shape(expected)}, got {plain_shape(shape_of(error))}"
+                f"{plain_shape(expected)}, got {plain_shape(shape)}"
             )
         if dtype_of(error) != dtype:
             raise LayerError(
@@ -129,11 +135,16 @@ class Layer:
         return ordinary(settled_after(self._propagate, error, memory, rate))
 
     def _propagate(self, error: Value, memory: Any, learning_rate: float) -> Any:
-        return self.propagate(aligned_all(error), memory, learning_rate)
+        try:
+            error = aligned_all(error)
+        except RuntimeError:
+            self.expect_value(error, "an error")
+            raise
+        return self.propagate(error, memory, learning_rate)
 
     def predict(self, input: Value) -> Any:
         """Return the output as in use after training (no dropout, say); keep nothing."""
-        return self.forward(settled(input), False)[0]
+        return self.forward(self.settled_input(input), False)[0]
 
     def check_values(self, input: Any) -> None:
         """Refuse input values that this layer cannot take, as tokens out of range.
@@ -287,6 +298,26 @@ class Layer:
             return f"{type(self).__name__}(…)"
 
     # Checks for authors; no tensor is read for them.
+
+    def settled_input(self, input: Any) -> Any:
+        """The input as `forward` takes it: without autograd's history, contiguous and aligned.
+
+        Raises:
+            LayerError: it is neither a dense tensor nor a tuple of such.
+        """
+        try:
+            return settled(input)
+        except (AttributeError, RuntimeError):  # looked into where it fails: calls are many
+            self.expect_value(input, "an input")
+            raise
+
+    def expect_value(self, value: Any, name: str) -> None:
+        """Refuse what is neither a dense tensor nor a tuple of such."""
+        found = misfit(value)
+        if found is not None:
+            raise LayerError(
+                f"{shown(self)} expected {name} of a dense tensor or a tuple of such, got {found}"
+            )
 
     def expect_tensor(self, input: Any, floats: bool = True) -> None:
         """Refuse an input that is not one tensor, dense, and of floats where they are wanted."""

@@ -53,6 +53,30 @@ def plain_shape(shape: Shape) -> Shape:
     return tuple(plain_shape(each) if isinstance(each, tuple) else each for each in shape)
 
 
+def misfit(value: Any) -> str | None:
+    """What in a value is no dense tensor, for a message; None where all of it is."""
+    if isinstance(value, tuple):
+        found = ((i, misfit(each)) for i, each in enumerate(value))
+        return next((f"{wrong} at {i} of a tuple" for i, wrong in found if wrong), None)
+    if not isinstance(value, Tensor):
+        return "None" if value is None else f"a {type(value).__name__}"
+    return None if value.layout is torch.strided else f"a tensor of {value.layout}"
+
+
+def tensors_of(owner: str, name: str, value: Any) -> list[Tensor]:
+    """The tensors of a value that a user gave.
+
+    Raises:
+        TypeError: it is neither a tensor nor a tuple of tensors.
+    """
+    if isinstance(value, Tensor):
+        return [value]
+    if isinstance(value, tuple) and all(isinstance(each, Tensor) for each in value):
+        return list(value)
+    found = misfit(value) or "tuples in a tuple"
+    raise TypeError(f"{owner}: expected a tensor or a tuple of tensors as {name}, got {found}")
+
+
 def settled(value: Value) -> Any:
     """The same values without autograd's history, contiguous and aligned."""
     if isinstance(value, tuple):

@@ -139,3 +139,16 @@ def test_a_sparse_batch_is_refused_by_name(engine) -> None:
     for call in (lambda: step(x.to_sparse(), y, 0.1), lambda: prediction(x.to_sparse())):
         with pytest.raises(TypeError, match="takes dense batches, got one of"):
             call()
+
+
+@every_engine
+def test_a_loss_that_does_not_look_at_its_target_takes_an_empty_one(engine) -> None:
+    network = bh.Sequential([bh.FullyConnected(4, 1)])
+    step, before = bh.TrainingStep(network, bh.Itself(), engine), network[0].weight.value.clone()
+    with pytest.raises(TypeError, match="an empty tuple, where the loss does not look at it"):
+        step(torch.ones(8, 4), None, 0.1)
+    loss = step(torch.ones(8, 4), (), 0.1)
+    assert torch.allclose(loss, before.sum())
+    assert torch.allclose(network[0].weight.value, before - 0.1)
+    step.run(torch.ones(8, 4), (), torch.arange(8), [0.1])
+    assert torch.allclose(network[0].weight.value, before - 0.2)

@@ -28,7 +28,7 @@ def gradients(network: Layer, loss: Loss, input: Value, target: Value) -> dict[s
     """
     generator = torch.random.get_rng_state()
     try:
-        prediction, memory = network.forward(settled(input), True)
+        prediction, memory = network.forward(network.settled_input(input), True)
         error = settled(loss.backward(prediction, target))
         _, found = gradients_read(network.propagate, error, memory, 0.0)
     finally:

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from backhand.arguments import finite, shown
 from backhand.constructed import constructor_of, written
+from backhand.values import misfit
 
 Numbers: TypeAlias = Tensor | Sequence[float] | float
 """Weights, as a constructor takes them."""
@@ -79,15 +80,54 @@ def _of_values(method: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(method)
     def on_values(loss: Loss, prediction: Any, target: Any) -> Any:
-        return method(loss, prediction, _values(target))
+        if not (
+            isinstance(prediction, Tensor)
+            and prediction.is_floating_point()
+            and prediction.layout is torch.strided
+        ):
+            _expect_floats(loss, prediction)
+        try:
+            return method(loss, prediction, _values(target))
+        except (AttributeError, IndexError, RuntimeError) as problem:
+            _expect_tensors(loss, prediction, target, problem)
+            raise
 
     return on_values
+
+
+def _expect_floats(loss: Loss, prediction: Any) -> None:
+    """Refuse a prediction that is not of floats, a tensor or a tuple of them."""
+    found = misfit(prediction)
+    if found is not None:
+        raise TypeError(f"{loss!r} expected a prediction of dense tensors, got {found}")
+    for each in prediction if isinstance(prediction, tuple) else (prediction,):
+        if isinstance(each, tuple):
+            _expect_floats(loss, each)
+        elif not each.is_floating_point():
+            raise TypeError(f"{loss!r} expected a prediction of floats, got {each.dtype}")
+
+
+def _expect_tensors(loss: Loss, prediction: Any, target: Any, problem: Exception) -> None:
+    """Say what was wrong with the arguments of a loss that failed: they are looked into only then,
+    for calls are many."""
+    if isinstance(problem, NotImplementedError) and type(loss).__name__ in str(problem):
+        return  # it has no rows, and says so
+    for name, value in (("prediction", prediction), ("target", target)):
+        found = misfit(value)
+        if found is not None:
+            raise TypeError(f"{loss!r} expected a {name} of dense tensors, got {found}")
+        if isinstance(problem, AttributeError) and isinstance(value, tuple):
+            raise TypeError(f"{loss!r} expected one tensor as {name}, got a tuple of {len(value)}")
 
 
 def _values(target: Any) -> Any:
     if isinstance(target, tuple):
         return tuple(map(_values, target))
-    return target.detach() if isinstance(target, Tensor) else target
+    if not isinstance(target, Tensor):
+        return target  # for the loss to refuse, unless it does not look at it
+    if target.layout is not torch.strided:
+        raise RuntimeError(f"got a target of {target.layout}")
+    return target.detach()
 
 
 class Elementwise(Loss):

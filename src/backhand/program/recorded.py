@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
+from backhand.arguments import shown
 from backhand.layer import Layer
 from backhand.learning.interrupts import InferenceMode
 from backhand.losses import Loss
@@ -18,7 +19,7 @@ from backhand.program.engines import Engine
 from backhand.program.memory import Memory
 from backhand.program.program import Program
 from backhand.program.structure import Structure
-from backhand.values import Value, tensors
+from backhand.values import tensors_of
 
 if TYPE_CHECKING:
     from backhand.program.export.c_files import CFiles
@@ -78,6 +79,14 @@ class Recorded:
         self._latest = program
         return program
 
+    def _tensors(self, name: str, value: Any) -> list[Tensor]:
+        """The tensors given as `name`, as "input"."""
+        if isinstance(value, Tensor):
+            return [value]
+        if value is None and name == "target":
+            name = "target (or an empty tuple, where the loss does not look at it)"
+        return tensors_of(f"{type(self).__name__} of {shown(self.network)}", name, value)
+
     def _check_memory(self, batch: list[Tensor]) -> None:
         for each in batch:
             if not each.is_cpu:
@@ -85,12 +94,16 @@ class Recorded:
             if each.layout is not torch.strided:
                 raise TypeError(f"{self!r} takes dense batches, got one of {each.layout}")
 
-    def _check_values(self, input: Value) -> None:
-        """Refuse tokens out of range: whole numbers are read once a call, floats never."""
-        if isinstance(input, Tensor) and input.is_floating_point():
-            return
-        if not all(each.is_floating_point() for each in tensors(input)):
-            self.network.check_values(input)
+    def _inputs(self, input: Any) -> list[Tensor]:
+        """The tensors of an input, whose tokens are in range: whole numbers are read once a call,
+        floats never."""
+        inputs = self._tensors("input", input)
+        for each in inputs:
+            if not each.is_floating_point():
+                self._check_memory(inputs)
+                self.network.check_values(input)
+                break
+        return inputs
 
     def _recorded(self, input: list[Tensor], target: list[Tensor], rows: int | None) -> Program:
         with InferenceMode(False):  # the memory that a program keeps serves in any mode

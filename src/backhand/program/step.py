@@ -20,7 +20,7 @@ from backhand.program.line import record_prediction, record_training
 from backhand.program.program import Program
 from backhand.program.recorded import Recorded
 from backhand.program.structure import Structure
-from backhand.values import Value, row_count, rows_of, tensors
+from backhand.values import Value, row_count, rows_of
 
 if TYPE_CHECKING:
     from backhand.program.export.c_files import CFiles
@@ -61,8 +61,7 @@ class TrainingStep(Recorded):
     ) -> Float[Tensor, ""] | None:
         """One step on one batch; returns the loss before it, where losses are asked for."""
         learning_rate = checked_rate(learning_rate)
-        self._check_values(input)
-        inputs, targets = tensors(input), tensors(target)
+        inputs, targets = self._inputs(input), self._tensors("target", target)
         program = self._program(inputs, targets)
         loss: Tensor | None = program.run([*inputs, *targets], learning_rate)
         return loss
@@ -99,13 +98,13 @@ class TrainingStep(Recorded):
                 checked_rate(rate)
         if order.dtype is not torch.int64:
             raise TypeError(f"run: expected an order of int64 rows, got {order.dtype}")
-        self._check_values(inputs)
-        data = [each.resolve_neg() for each in (*tensors(inputs), *tensors(targets))]
+        input, target = self._inputs(inputs), self._tensors("target", targets)
+        data = [each.resolve_neg() for each in (*input, *target)]
         whole = len(order) // size
         losses: list[Tensor | None] = []
         if whole and not self._structure_now().gates:
             rows = order[: whole * size]
-            program = self._program(tensors(inputs), tensors(targets), size)
+            program = self._program(input, target, size)
             losses.append(program.run_many(data, rows, rates[:whole]))
         else:
             whole = 0
@@ -117,7 +116,7 @@ class TrainingStep(Recorded):
 
     def record(self, input: Value, target: Value) -> TrainingStep:
         """Record for batches of this shape, where that has not been done; runs nothing."""
-        self._program(tensors(input), tensors(target))
+        self._program(self._inputs(input), self._tensors("target", target))
         return self
 
     def in_place(self, input: Value, target: Value) -> TrainingStepInPlace:
@@ -126,7 +125,9 @@ class TrainingStep(Recorded):
         Raises:
             ValueError: a gate accumulates micro-batches.
         """
-        return TrainingStepInPlace(self._program_and_structure, tensors(input), tensors(target))
+        inputs, targets = self._inputs(input), self._tensors("target", target)
+        self._check_memory([*inputs, *targets])
+        return TrainingStepInPlace(self._program_and_structure, inputs, targets)
 
     def to_c(self, name: str = "network", ram: int | None = None) -> CFiles:
         """The network as C99: a function that predicts one row, and one that takes this step.
@@ -162,8 +163,7 @@ class Prediction(Recorded):
 
     def __call__(self, input: Value) -> Any:
         """The network's prediction for one batch, in a tensor of its own."""
-        self._check_values(input)
-        batch = tensors(input)
+        batch = self._inputs(input)
         return self._program(batch, []).run(batch, math.nan)
 
     def run(self, inputs: Value, batch_size: int = 256) -> Any:
@@ -178,23 +178,23 @@ class Prediction(Recorded):
         Raises:
             ValueError: no rows, or the network predicts more than one tensor.
         """
+        data = self._inputs(inputs)
         rows = row_count(inputs)
         if rows == 0 or batch_size < 1:
             raise ValueError(f"run: expected rows and a batch size, got {rows} and {batch_size}")
-        self._check_values(inputs)
         size = min(rows, batch_size)
         steps = -(-rows // size)
         order = torch.arange(steps * size).clamp_(max=rows - 1)
-        program = self._program(tensors(inputs), [], size)
+        program = self._program(data, [], size)
         if len(program.plan.results) != 1:
             raise ValueError(f"run: expected one prediction, got {list(program.plan.results)}")
-        found = program.run_many(tensors(inputs), order, [math.nan] * steps)
+        found = program.run_many(data, order, [math.nan] * steps)
         assert found is not None
         return found.flatten(0, 1)[:rows]
 
     def record(self, input: Value) -> Prediction:
         """Record for batches of this shape, where that has not been done; runs nothing."""
-        self._program(tensors(input), [])
+        self._program(self._inputs(input), [])
         return self
 
     def of_copy(self, network: Layer) -> Prediction:
@@ -221,7 +221,9 @@ class Prediction(Recorded):
 
     def in_place(self, input: Value) -> PredictionInPlace:
         """A prediction on tensors that stay where they are, for this shape: see there."""
-        return PredictionInPlace(self._program_and_structure, tensors(input), [])
+        inputs = self._inputs(input)
+        self._check_memory(inputs)
+        return PredictionInPlace(self._program_and_structure, inputs, [])
 
     def to_c(self, name: str = "network", ram: int | None = None) -> CFiles:
         """The network, with the weights it has, as C99: a function that predicts one row.

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from backhand.layer import Layer
 from backhand.losses import Loss
-from backhand.values import Value, row_count, rows_of
+from backhand.values import Value, misfit, row_count, rows_of
 
 Metric: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
@@ -64,6 +64,10 @@ def evaluate(
         {"loss": …, and one entry for each metric}.
     """
     inputs, targets = data
+    for name, value in (("inputs", inputs), ("targets", targets)):
+        found = misfit(value)
+        if found is not None:
+            raise TypeError(f"evaluate: expected dense tensors as {name}, got {found}")
     measures: dict[str, Metric] = {"loss": loss.forward, **(metrics or {})}
     totals = dict.fromkeys(measures, 0.0)
     for rows in _slices(row_count(inputs)):
