@@ -152,3 +152,84 @@ def test_a_loss_that_does_not_look_at_its_target_takes_an_empty_one(engine) -> N
     assert torch.allclose(network[0].weight.value, before - 0.1)
     step.run(torch.ones(8, 4), (), torch.arange(8), [0.1])
     assert torch.allclose(network[0].weight.value, before - 0.2)
+
+
+PERMUTED = {
+    "images": lambda: torch.randn(24, 4, 4, 3).permute(0, 3, 1, 2),
+    "series": lambda: torch.randn(24, 16, 3).transpose(1, 2),
+}
+
+
+@every_engine
+@pytest.mark.parametrize("name", PERMUTED)
+def test_data_that_lie_another_way_are_the_same_data(engine, name) -> None:
+    torch.manual_seed(0)
+    laid, y = PERMUTED[name](), torch.randn(24, 2)
+    layers = [bh.Reshape((3, 16)), bh.Transpose(1, 2), bh.LayerNorm(3), bh.Flatten()]
+    network = bh.Sequential([*layers, bh.FullyConnected(48, 2)])
+    twin, plain = copy.deepcopy(network), copy.deepcopy(network)
+    assert not laid.is_contiguous()
+    found = bh.Prediction(network, engine).run(laid, batch_size=8)
+    torch.testing.assert_close(found, network.predict(laid), rtol=1e-5, atol=1e-6)
+    order, loss = torch.randperm(24), bh.MSELoss()
+    bh.TrainingStep(network, loss, engine).run(laid, y, order, [0.1] * 3, 8)
+    bh.TrainingStep(twin, loss, engine).run(laid.contiguous(), y, order, [0.1] * 3, 8)
+    for rows in order.split(8):
+        plain.backward(loss.backward(plain(laid[rows]), y[rows]), 0.1)
+    for one, same, other in zip(
+        *(each.parameters().values() for each in (network, twin, plain)), strict=True
+    ):
+        assert torch.equal(one.value, same.value)
+        torch.testing.assert_close(one.value, other.value, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:Replay runs the step, not Native")
+@pytest.mark.parametrize("engine", [None, *ENGINES], ids=repr)
+def test_a_weight_that_is_the_negative_of_its_memory_is_read_with_its_sign(engine) -> None:
+    def negative() -> torch.Tensor:
+        return torch.randn(3, 3, dtype=torch.complex64).conj().imag
+
+    network = bh.Sequential([bh.FullyConnected(3, 3), bh.Tanh(), bh.FullyConnected(3, 3)])
+    network.layers[0].weight = bh.Parameter(negative())
+    x = torch.randn(6, 3)
+    prediction = bh.Prediction(network, engine)
+    torch.testing.assert_close(prediction(x), network.predict(x))
+    network.layers[2].weight.value = negative()
+    torch.testing.assert_close(prediction(x), network.predict(x))
+    twin, loss = copy.deepcopy(network), bh.MSELoss()
+    step = bh.TrainingStep(network, loss, engine)
+    for _ in range(3):
+        step(x, x, 0.1)
+        twin.backward(loss.backward(twin(x), x), 0.1)
+    for one, other in zip(network.parameters().values(), twin.parameters().values(), strict=True):
+        torch.testing.assert_close(one.value, other.value)
+
+
+def test_another_network_or_loss_is_recorded_anew() -> None:
+    one, other = bh.FullyConnected(3, 2), bh.FullyConnected(3, 2)
+    x, y = torch.randn(4, 3), torch.randn(4, 2)
+    prediction = bh.Prediction(one)
+    prediction(x)
+    prediction.network = other
+    torch.testing.assert_close(prediction(x), other.predict(x))
+    step = bh.TrainingStep(one, bh.MSELoss())
+    step(x, y, 0.0)
+    step.network, step.loss = other, bh.L1Loss()
+    torch.testing.assert_close(step(x, y, 0.0), bh.L1Loss()(other.predict(x), y))
+    step.losses = False
+    assert step(x, y, 0.0) is None
+
+
+@every_engine
+def test_the_tensors_of_a_step_in_place_are_filled_never_replaced(engine) -> None:
+    network, x, y = bh.FullyConnected(3, 2), torch.randn(4, 3), torch.randn(4, 2)
+    learn = bh.TrainingStep(network, bh.MSELoss(), engine).in_place(x, y)
+    predict = bh.Prediction(network, engine).in_place(x)
+    for replace in (
+        lambda: setattr(learn, "input", x),
+        lambda: setattr(learn, "target", y),
+        lambda: setattr(predict, "input", x),
+        lambda: setattr(predict, "output", y),
+    ):
+        with pytest.raises(AttributeError):
+            replace()

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import argparse
 import copy
+import functools
 import math
+from array import array
+from collections import ChainMap, UserDict
 from dataclasses import dataclass, field
 
 import numpy
@@ -23,6 +27,27 @@ class Dial:
 
     factor: float = 1.0
     inner: list[Dial] = field(default_factory=list)
+
+    def read(self) -> float:
+        return self.factor
+
+
+def _first(values: list[float]) -> float:
+    return values[0]
+
+
+def closing_over(values: list[float]):
+    return lambda: values[0]
+
+
+def rebindable():
+    value = 1.0
+
+    def rebind(new: float) -> None:
+        nonlocal value
+        value = new
+
+    return lambda: value, rebind
 
 
 class Slotted:
@@ -56,6 +81,15 @@ class Dials(bh.Layer):
         self.slotted = Slotted(1.0)
         self.careless = Careless(1.0)
         self.chosen = {1.0}
+        self.namespace = argparse.Namespace(factor=1.0)
+        self.user_dict = UserDict(factor=1.0)
+        self.maps = ChainMap({}, {"factor": 1.0})
+        self.machine_floats = array("d", [1.0])
+        self.objects = numpy.array([Dial()], dtype=object)
+        self.partial = functools.partial(_first, [1.0])
+        self.method = Dial().read
+        self.function = closing_over([1.0])
+        self.rebound, self.rebind = rebindable()
         self.tensor = torch.ones(())
         self.tensors = [torch.ones(1), torch.ones(4)]
 
@@ -73,6 +107,16 @@ class Dials(bh.Layer):
             self.slotted.factor,
             self.careless.factor,
             *self.chosen,
+            self.namespace.factor,
+            self.user_dict["factor"],
+            self.maps["factor"],
+            *self.machine_floats,
+            self.objects[0].factor,
+            self.partial(),
+            self.method(),
+            self.function(),
+            self.function.__dict__.get("factor", 1.0),
+            self.rebound(),
         ]
         return math.prod(numbers) / (1 if next(iter(self.table)) == "factor" else 2)
 
@@ -165,6 +209,19 @@ CHANGES = {
     "a slot": lambda n, _: setattr(dials(n).slotted, "factor", 0.5),
     "an object that is equal to all": lambda n, _: replace_object(n),
     "its number": lambda n, _: setattr(dials(n).careless, "factor", 0.5),
+    "a namespace": lambda n, _: setattr(dials(n).namespace, "factor", 0.5),
+    "a UserDict": lambda n, _: dials(n).user_dict.update(factor=0.5),
+    "a ChainMap": lambda n, _: dials(n).maps.maps[1].update(factor=0.5),
+    "Python's own array": lambda n, _: dials(n).machine_floats.__setitem__(0, 0.5),
+    "an object in an array": lambda n, _: setattr(dials(n).objects[0], "factor", 0.5),
+    "an argument of a partial": lambda n, _: dials(n).partial.args[0].__setitem__(0, 0.5),
+    "what a method is bound to": lambda n, _: setattr(dials(n).method.__self__, "factor", 0.5),
+    "what a function closes over": lambda n, _: (
+        dials(n).function.__closure__[0].cell_contents.__setitem__(0, 0.5)
+    ),
+    "a function's attribute": lambda n, _: setattr(dials(n).function, "factor", 0.5),
+    "a variable rebound": lambda n, _: dials(n).rebind(0.5),
+    "a state transposed": lambda n, _: weight(n, 3).state["velocity"].t_(),
     "a set": lambda n, _: dials(n).chosen.add(0.5),
     "a layer's tensor": lambda n, _: setattr(dials(n), "tensor", torch.full((), 0.5)),
     "a layer's tensor, its data": lambda n, _: setattr(

@@ -31,9 +31,10 @@ def all_on_their_own(tensors: Mapping[str, Any]) -> dict[str, Any]:
 def lasting(tensor: Tensor) -> Tensor:
     """The tensor without autograd's history; copied, where it was made in inference mode.
 
-    Such a one could be changed in inference mode only, and keeps no count of its changes.
+    Such a one could be changed in inference mode only, and keeps no count of its changes. Copied,
+    too, where its memory holds the negative of it.
     """
     if tensor.is_inference():
         with InferenceMode(False):
             return tensor.clone()
-    return tensor.detach()
+    return tensor.detach().resolve_neg()

@@ -28,7 +28,7 @@ class _InPlace:
     def __init__(self, find: Find, input: list[Tensor], target: list[Tensor]) -> None:
         self._find = find
         self._buffers = ([_own(each) for each in input], [_own(each) for each in target])
-        self.input: Any = together(self._buffers[0])
+        self._input: Any = together(self._buffers[0])
         self._bind()
 
     def _bind(self) -> None:
@@ -39,6 +39,11 @@ class _InPlace:
         with InferenceMode(False):
             self._run, results = self._program.bound.in_place([*inputs, *targets])
         self._results: Any = together(results) if results else None
+
+    @property
+    def input(self) -> Any:
+        """The batch, to be filled: a tensor of the given one's shape, or a tuple of them."""
+        return self._input
 
     def __repr__(self) -> str:
         shapes = [tuple(each.shape) for part in self._buffers for each in part]
@@ -74,7 +79,12 @@ class TrainingStepInPlace(_InPlace):
 
     def __init__(self, find: Find, input: list[Tensor], target: list[Tensor]) -> None:
         super().__init__(find, input, target)
-        self.target: Any = together(self._buffers[1])
+        self._target: Any = together(self._buffers[1])
+
+    @property
+    def target(self) -> Any:
+        """The targets, to be filled: a tensor of the given one's shape, or a tuple of them."""
+        return self._target
 
     def __call__(self, learning_rate: float) -> Any:
         """One step; returns the loss before it, in a tensor that the next call writes over."""

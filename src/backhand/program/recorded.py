@@ -6,7 +6,7 @@ from collections import OrderedDict
 from collections.abc import Callable
 from functools import partial
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 import torch
 from torch import Tensor
@@ -26,18 +26,38 @@ if TYPE_CHECKING:
 
 _kind_of: Callable[[Tensor], tuple[Any, ...]] = attrgetter("shape", "dtype", "is_cpu", "layout")
 
+Kind = TypeVar("Kind")
+
 KEPT = 16
 """How many recordings (for different shapes and dtypes) a step keeps; the oldest goes first."""
+
+
+class Asked(Generic[Kind]):
+    """An attribute that recordings depend on: set anew, it is recorded anew at the next call."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = f"_{name}"
+
+    def __get__(self, recorded: Recorded, owner: type) -> Kind:
+        value: Kind = getattr(recorded, self._name)
+        return value
+
+    def __set__(self, recorded: Recorded, value: Kind) -> None:
+        setattr(recorded, self._name, value)
+        recorded._forget()
 
 
 class Recorded:
     """What TrainingStep and Prediction share: one program for each shape, while they hold."""
 
+    network: Asked[Layer] = Asked()
+    loss: Asked[Loss | None] = Asked()
+
     def __init__(self, network: Layer, loss: Loss | None, engine: Engine | None) -> None:
+        self._forget()
         self.network = network
         self.loss = loss
         self._asked_for = engine
-        self._forget()
 
     def _forget(self) -> None:
         self._programs: OrderedDict[Any, Program] = OrderedDict()

@@ -18,7 +18,7 @@ from backhand.program.engines import Engine
 from backhand.program.in_place import PredictionInPlace, TrainingStepInPlace
 from backhand.program.line import record_prediction, record_training
 from backhand.program.program import Program
-from backhand.program.recorded import Recorded
+from backhand.program.recorded import Asked, Recorded
 from backhand.program.structure import Structure
 from backhand.values import Value, row_count, rows_of
 
@@ -48,6 +48,8 @@ class TrainingStep(Recorded):
             line; says which call of which layer. Nothing has changed then.
         LayerError, ValueError, TypeError: the batch does not fit, or the rate is not finite.
     """
+
+    losses: Asked[bool] = Asked()
 
     def __init__(
         self, network: Layer, loss: Loss, engine: Engine | None = None, losses: bool = True

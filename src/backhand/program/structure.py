@@ -10,11 +10,15 @@ from __future__ import annotations
 
 import copy
 import sys
-from collections import deque
+from argparse import Namespace
+from array import array
+from collections import ChainMap, UserDict, UserList, deque
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import fields, is_dataclass
 from functools import cache, partial
 from operator import getitem
+from types import CellType, FunctionType, MethodType, SimpleNamespace
 from typing import Any
 
 import numpy
@@ -26,7 +30,9 @@ from backhand.losses import Loss
 
 _CONTAINERS = (dict, list, set, deque, bytearray)
 _NOT_LOOKED_INTO = frozenset(sys.stdlib_module_names) | {"torch", "numpy"}
-"""Whose objects are compared as a whole, by == or identity."""
+"""Whose objects are compared as a whole, by == or identity; but for these, which hold others:"""
+
+_HOLDERS = (Namespace, SimpleNamespace, UserDict, UserList, ChainMap)
 
 
 _look_up: Callable[[Any, Any], Any] = getitem
@@ -51,7 +57,7 @@ class Structure:
         shaped = [home[key] for home, key in found.tensors]
         self._tensors = [*shaped, *(home[key] for home, key in found.steady)]
         self._addresses = list(map(Tensor.data_ptr, self._tensors))
-        self._matrices = [each for each in shaped if each.dim() > 1]
+        self._matrices = [each for each in self._tensors if each.dim() > 1]
         self._strides = list(map(Tensor.stride, self._matrices))
         self._shaped, self._counts = shaped, list(map(Tensor.numel, shaped))
         # Another tensor in the place of one with several elements is noticed as the containers
@@ -156,8 +162,10 @@ class _Walk:
         if isinstance(value, Tensor):
             shapes.append((home, key))
             return
-        if isinstance(value, numpy.ndarray):
+        if isinstance(value, numpy.ndarray | array):
             self.others.append(lambda: _contents(home[key]))
+            if isinstance(value, numpy.ndarray) and value.dtype == object:
+                self._look_ahead(list(value.flat), shapes)
             return
         kind: Any = type(value)
         if _says_little(kind):
@@ -176,8 +184,26 @@ class _Walk:
             self._look_ahead(value, shapes)
         elif isinstance(value, set | frozenset | deque):
             self._look_ahead(list(value), shapes)
+        elif isinstance(value, FunctionType):
+            self._enter_function(value, shapes)
+        elif isinstance(value, MethodType):
+            self._look_ahead([value.__self__, value.__func__], shapes)
+        elif isinstance(value, partial):
+            self._look_ahead([value.func, value.args, value.keywords], shapes)
         if _is_looked_into(kind):
             self._enter_object(value, kind, shapes)
+
+    def _enter_function(self, function: FunctionType, shapes: list[_Place]) -> None:
+        """Look at what it was given as it was made; of the globals it reads, nobody knows."""
+        if _made_elsewhere(function):
+            return
+        self.containers.append((function.__dict__, frozenset()))
+        self._look_ahead(function.__dict__, shapes)
+        self.others.append(lambda: (function.__code__, function.__defaults__))
+        for cell in function.__closure__ or ():
+            with suppress(ValueError):  # it is empty as yet
+                self._look_ahead([cell.cell_contents], shapes)
+                self.others.append(partial(_cell_contents, cell))
 
     def _enter_object(self, value: Any, kind: Any, shapes: list[_Place]) -> None:
         if isinstance(value, Gate):
@@ -197,17 +223,28 @@ class _Walk:
                 self._look_ahead([getattr(value, name)], shapes)
 
 
-def _contents(array: Any) -> Any:
-    """What an array holds, to the bit; of objects, which they are."""
-    return type(array), array.shape, array.dtype, array.tobytes()
+def _contents(values: Any) -> Any:
+    """What an array, NumPy's or Python's own, holds, to the bit; of objects, which they are."""
+    if isinstance(values, array):
+        return values.typecode, values.tobytes()
+    return type(values), values.shape, values.dtype, values.tobytes()
+
+
+def _cell_contents(cell: CellType) -> tuple[Any]:
+    return (cell.cell_contents,)
 
 
 @cache
 def _is_looked_into(kind: Any) -> bool:
     """Whether objects of a class are more than a value: they have attributes, and a maker here."""
-    maker = kind.__module__.partition(".")[0]
     has_attributes = getattr(kind, "__dictoffset__", 0) != 0 or bool(_slots(kind))
-    return has_attributes and maker not in _NOT_LOOKED_INTO and not issubclass(kind, type)
+    if issubclass(kind, type):
+        return False
+    return issubclass(kind, _HOLDERS) or (has_attributes and not _made_elsewhere(kind))
+
+
+def _made_elsewhere(what: Any) -> bool:
+    return (what.__module__ or "").partition(".")[0] in _NOT_LOOKED_INTO
 
 
 @cache

@@ -71,7 +71,7 @@ def bind(
         if code is not None:
             return Native(), Compiled(plan, outside, code)
     except NotNative as problem:
-        _say(f"Replay runs the step, not {type(engine).__name__}: {problem}")
+        _say(f"Replay runs the step, not {type(engine or Native()).__name__}: {problem}")
     except CannotCompile as problem:
         _say(f"Replay runs the steps, not {type(engine or Native()).__name__}: {problem}")
     replay = Replay()

@@ -94,8 +94,8 @@ class Stepwise:
 
 
 def _batches(rows: Tensor, size: int, aligned: bool) -> Sequence[Tensor]:
-    """Rows cut into batches, each at an aligned address where that matters."""
-    batches = torch.split(rows, size)
+    """Rows cut into batches, contiguous, each at an aligned address where that matters."""
+    batches = torch.split(rows.contiguous(), size)
     if aligned and rows[:size].nbytes % ALIGNMENT:
         return [each.clone() for each in batches]
     return batches

@@ -15,6 +15,7 @@ from torch import Tensor
 from backhand.learning.tally import Tally
 from backhand.program.engines.native.compile import STEADY, load_library, vector_bytes
 from backhand.program.engines.native.emit import Code, write_c
+from backhand.program.engines.native.writer import NotNative
 from backhand.program.engines.plan_memory import PlanMemory, aligned_bytes
 from backhand.program.plan import ARGUMENT, CONSTANT, Plan
 
@@ -75,6 +76,8 @@ class Compiled:
     def _bind_memory(
         self, storages: tuple[int, ...], scratch: int, outside: Mapping[int, Tensor]
     ) -> None:
+        if any(each.is_neg() for each in outside.values()):
+            raise NotNative("a weight or state is the negative of what its memory holds")
         plan = self._plan
         memory = PlanMemory(plan, outside)
         memory.make_constants()
