@@ -34,6 +34,12 @@ def row_count(value: Value) -> int:
     return len(value) if isinstance(value, Tensor) else len(value[0])
 
 
+def outputs_of(prediction: Value) -> int:
+    """The length of a prediction's last axis; of its first tensor's, where it is a tuple."""
+    first = prediction if isinstance(prediction, Tensor) else prediction[0]
+    return first.shape[-1] if first.dim() else 1
+
+
 def shape_of(value: Value) -> Shape:
     """The shape of a tensor; of a tuple, a tuple of shapes."""
     if isinstance(value, tuple):

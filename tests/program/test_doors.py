@@ -233,3 +233,73 @@ def test_the_tensors_of_a_step_in_place_are_filled_never_replaced(engine) -> Non
     ):
         with pytest.raises(AttributeError):
             replace()
+
+
+def of_classes(engine):
+    """A network of three classes, its step, and a batch whose targets are fine."""
+    torch.manual_seed(0)
+    network = bh.Sequential([bh.FullyConnected(4, 3)])
+    step = bh.TrainingStep(network, bh.CrossEntropyLoss(), engine)
+    return network, step, torch.randn(4, 4), torch.tensor([0, 2, 1, 2])
+
+
+def target_doors(network, step, x, y):
+    """Whatever a user gives a target to; a call, the door, and one that knows its shape."""
+    loss = step.loss
+    return {
+        "first call": lambda: step(x, y, 0.1),
+        "run": lambda: step.run(x, y, torch.arange(4), [0.1]),
+        "record": lambda: step.record(x, y),
+        "in place": lambda: step.in_place(x, y),
+        "evaluate": lambda: bh.evaluate(network, loss, (x, y)),
+        "gradients": lambda: bh.gradients(network, loss, x, y),
+        "loss": lambda: loss(network.predict(x), y),
+        "backward": lambda: loss.backward(network.predict(x), y),
+        "rows": lambda: loss.rows(network.predict(x), y),
+    }
+
+
+DOORS = list(target_doors(*of_classes(bh.Replay())))
+
+
+@every_engine
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("wrong", [3, -1, -100])
+def test_a_class_out_of_range_is_refused_by_the_loss(engine, door, wrong) -> None:
+    network, step, x, y = of_classes(engine)
+    before, bad = network[0].weight.value.clone(), torch.where(y == 1, wrong, y)
+    says = rf"CrossEntropyLoss\(\) expected class indices from 0 to 2, got {wrong}"
+    says += "; .*ignore_index=-100" if wrong == -100 else "$"
+    with pytest.raises(ValueError, match=says):
+        target_doors(network, step, x, bad)[door]()
+    assert torch.equal(network[0].weight.value, before)
+
+
+@every_engine
+@pytest.mark.parametrize("wrong", [3, -1])
+def test_a_class_out_of_range_is_refused_by_a_step_that_knows_the_shape(engine, wrong) -> None:
+    network, step, x, y = of_classes(engine)
+    step(x, y, 0.1)
+    step.run(x, y, torch.arange(4), [0.1, 0.1])
+    before = network[0].weight.value.clone()
+    bad = torch.where(y == 1, wrong, y)
+    for call in (
+        lambda: step(x, bad, 0.1),
+        lambda: step.run(x, bad, torch.arange(4), [0.1, 0.1]),
+        lambda: step.run(x, bad, torch.arange(4), [0.1]),
+    ):
+        with pytest.raises(ValueError, match=f"expected class indices from 0 to 2, got {wrong}"):
+            call()
+    assert torch.equal(network[0].weight.value, before)
+
+
+@pytest.mark.parametrize("wrong", [5, -1])
+def test_a_token_out_of_range_is_refused_by_its_layer(wrong) -> None:
+    network = bh.Sequential([bh.Embedding(5, 3)])
+    for use in (network, network.predict, bh.Prediction(network)):
+        with pytest.raises(bh.LayerError, match=rf"0: Embedding\(5, 3\) .* 0 to 4, got {wrong}"):
+            use(torch.tensor([0, wrong]))
+    joined, hidden = bh.LinearCrossEntropy(4, 5), torch.randn(2, 4)
+    for use in (joined, joined.predict, bh.Prediction(joined)):
+        with pytest.raises(bh.LayerError, match=f"class indices from 0 to 4, got {wrong}"):
+            use((hidden, torch.tensor([0, wrong])))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
@@ -28,8 +30,8 @@ class Embedding(Layer):
         initializer: makes the weight; default normal of deviation 1.
 
     Raises:
-        ValueError: an argument is out of range; or, from `check_values`, a token is.
-        LayerError: (at a call) the input is not int64.
+        ValueError: an argument is out of range.
+        LayerError: (at a call) the input is not int64, or has a token out of range.
     """
 
     def __init__(
@@ -69,7 +71,13 @@ class Embedding(Layer):
         if input.dtype is not torch.int64:
             raise LayerError(f"{self!r} expected int64 tokens, got {input.dtype}")
         index = input.reshape(-1)
-        rows = self._without_padding(self.weight.value.index_select(0, index), index)
+        try:
+            rows = self.weight.value.index_select(0, index)
+        except IndexError:  # torch looks at each token; it does not say which is out of range
+            with suppress(RuntimeError):  # nothing can be read while a step is recorded
+                self.check_values(input)
+            raise
+        rows = self._without_padding(rows, index)
         return rows.reshape(*input.shape, self.embedding_dim), input
 
     def propagate(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -43,8 +44,8 @@ class LinearCrossEntropy(Layer):
 
     Raises:
         TypeError, ValueError: an argument of another type or outside its range.
-        LayerError: (at a call) the input is no pair, or a tensor of other shape or dtype; or, from
-            `check_values`, a class is out of range.
+        LayerError: (at a call) the input is no pair, a tensor of other shape or dtype, or a
+            class out of range.
     """
 
     def __init__(
@@ -95,12 +96,21 @@ class LinearCrossEntropy(Layer):
         losses = []
         for rows, index in self._chunks(hidden, target):
             logarithms = torch.log_softmax(self._logits(rows), 1)
-            loss = logarithms.gather(1, index) * (self.label_smoothing - 1)
+            loss = self._gathered(logarithms, index, input) * (self.label_smoothing - 1)
             if self.label_smoothing:
                 loss = loss - logarithms.mean(1, keepdim=True) * self.label_smoothing
             losses.append(loss)
         output = self._counted(torch.cat(losses), target)
         return output.reshape(*target.shape, 1), (hidden, target)
+
+    def _gathered(self, logarithms: Tensor, index: Tensor, input: Any) -> Tensor:
+        """Those of the targets' classes."""
+        try:
+            return logarithms.gather(1, index)
+        except (IndexError, RuntimeError):
+            with suppress(RuntimeError):  # nothing can be read while a step is recorded
+                self.check_values(input)
+            raise
 
     def propagate(
         self,

@@ -220,7 +220,12 @@ def expect_known_classes(
     lowest, highest = int(known.min()), int(known.max())
     if lowest < 0 or highest >= outputs:
         wrong = lowest if lowest < 0 else highest
-        raise ValueError(f"{loss!r} expected class indices from 0 to {outputs - 1}, got {wrong}")
+        hint = ""
+        if wrong == -100 and hasattr(loss, "ignore_index"):  # what PyTorch's losses ignore
+            hint = "; for rows that count for nothing, give the loss ignore_index=-100"
+        raise ValueError(
+            f"{loss!r} expected class indices from 0 to {outputs - 1}, got {wrong}{hint}"
+        )
 
 
 def expect_class_indices(loss: Loss, prediction: Tensor, target: Tensor) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import torch
@@ -16,7 +17,7 @@ from torch import Tensor
 
 from backhand.arguments import finite, shown
 from backhand.constructed import constructor_of, written
-from backhand.values import misfit
+from backhand.values import misfit, outputs_of
 
 Numbers: TypeAlias = Tensor | Sequence[float] | float
 """Weights, as a constructor takes them."""
@@ -108,8 +109,8 @@ def _expect_floats(loss: Loss, prediction: Any) -> None:
 
 
 def _expect_tensors(loss: Loss, prediction: Any, target: Any, problem: Exception) -> None:
-    """Say what was wrong with the arguments of a loss that failed: they are looked into only then,
-    for calls are many."""
+    """Say what was wrong with the arguments of a loss that failed: they are looked into, and a
+    target out of range is read, only then, for calls are many."""
     if isinstance(problem, NotImplementedError) and type(loss).__name__ in str(problem):
         return  # it has no rows, and says so
     for name, value in (("prediction", prediction), ("target", target)):
@@ -118,6 +119,9 @@ def _expect_tensors(loss: Loss, prediction: Any, target: Any, problem: Exception
             raise TypeError(f"{loss!r} expected a {name} of dense tensors, got {found}")
         if isinstance(problem, AttributeError) and isinstance(value, tuple):
             raise TypeError(f"{loss!r} expected one tensor as {name}, got a tuple of {len(value)}")
+    if isinstance(problem, IndexError) or "out of bounds" in str(problem):
+        with suppress(RuntimeError):  # nothing can be read while a step is recorded
+            loss.check_values(target, outputs_of(prediction))
 
 
 def _values(target: Any) -> Any:

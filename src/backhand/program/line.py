@@ -23,7 +23,7 @@ from backhand.losses import Loss
 from backhand.program.calls import Call, NotRecordable, Recording, View, map_nested
 from backhand.program.record import Recorder
 from backhand.program.scalars import Live
-from backhand.values import together
+from backhand.values import outputs_of, together
 
 RATE = "lr"
 STEP = "t"
@@ -40,6 +40,7 @@ class Line:
         learning: the parameters that the step updates, once each.
         counters: for each step number in the recording, the parameters that share it.
         accumulating: the gates that the step advances, and who contributes to them.
+        outputs: the length of the prediction's last axis, for a training step.
     """
 
     recording: Recording
@@ -48,6 +49,7 @@ class Line:
     learning: list[Parameter] = field(default_factory=list)
     counters: dict[str, list[Parameter]] = field(default_factory=dict)
     accumulating: dict[Gate, list[Parameter]] = field(default_factory=dict)
+    outputs: int = 0
 
 
 def record_prediction(network: Layer, input: Sequence[Tensor]) -> Line:
@@ -80,9 +82,10 @@ def record_training(
     inputs = len(input)
     rehearsal = Rehearsal({})
     before: dict[Parameter, float] = {}
+    outputs = 0
 
     def run(recorder: Recorder, *batch: Tensor) -> dict[str, Tensor]:
-        nonlocal before, rehearsal
+        nonlocal before, rehearsal, outputs
         before = {
             parameter: Live(("-", name, 1), recorder.payload)
             for name, counted in counters.items()
@@ -91,6 +94,7 @@ def record_training(
         rehearsal = Rehearsal(_StepNumbers(before))
         input, targets = batch[:inputs], together(batch[inputs:])
         prediction, memory = network.forward(together(input), True)
+        outputs = outputs_of(prediction)
         recorder.phase = "loss"
         value = loss.forward(prediction, targets)
         recorder.phase = "backward"
@@ -108,7 +112,13 @@ def record_training(
     }
     names = [*_numbered("input", input), *_numbered("target", target)]
     arguments = dict(zip(names, [*input, *target], strict=True))
-    line = _recorded(network, run, arguments, scalar_values)
+    try:
+        line = _recorded(network, run, arguments, scalar_values)
+    except (IndexError, RuntimeError):
+        if outputs and not all(each.is_floating_point() for each in target):
+            loss.check_values(together(target), outputs)
+        raise
+    line.outputs = outputs
     learning = [each for each in parameters if rehearsal.updates[each] is not before[each]]
     line.learning = learning
     line.accumulating = {

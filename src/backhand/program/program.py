@@ -34,6 +34,7 @@ class Program:
         engine: what runs it.
         bound: the plan made ready to run.
         learning: the parameters it updates, once a run.
+        outputs: the length of the last axis of what a training step predicts.
         gates: those it advances, once a run, and who contributes to them; they accumulate.
     """
 
@@ -44,6 +45,7 @@ class Program:
         self.memory: Memory = memory_of(network, self.plan)
         self.engine, self.bound = bind(engine, self.plan, line.recording.outside, name)
         self.learning: list[Parameter] = line.learning
+        self.outputs: int = line.outputs
         self.gates: dict[Gate, list[Parameter]] = line.accumulating
         self._groups = [line.counters.get(scalar) for scalar in self.bound.scalar_names]
         self._copied = any(self.plan.writes_to(view) for view in self.plan.arguments.values())

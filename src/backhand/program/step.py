@@ -20,7 +20,7 @@ from backhand.program.line import record_prediction, record_training
 from backhand.program.program import Program
 from backhand.program.recorded import Asked, Recorded
 from backhand.program.structure import Structure
-from backhand.values import Value, row_count, rows_of
+from backhand.values import Value, row_count, rows_of, together
 
 if TYPE_CHECKING:
     from backhand.program.export.c_files import CFiles
@@ -65,6 +65,7 @@ class TrainingStep(Recorded):
         learning_rate = checked_rate(learning_rate)
         inputs, targets = self._inputs(input), self._tensors("target", target)
         program = self._program(inputs, targets)
+        self._check_targets(targets, program)
         loss: Tensor | None = program.run([*inputs, *targets], learning_rate)
         return loss
 
@@ -107,6 +108,7 @@ class TrainingStep(Recorded):
         if whole and not self._structure_now().gates:
             rows = order[: whole * size]
             program = self._program(input, target, size)
+            self._check_targets(target, program)
             losses.append(program.run_many(data, rows, rates[:whole]))
         else:
             whole = 0
@@ -129,6 +131,7 @@ class TrainingStep(Recorded):
         """
         inputs, targets = self._inputs(input), self._tensors("target", target)
         self._check_memory([*inputs, *targets])
+        self._check_targets(targets, self._program(inputs, targets))
         return TrainingStepInPlace(self._program_and_structure, inputs, targets)
 
     def to_c(self, name: str = "network", ram: int | None = None) -> CFiles:
@@ -137,6 +140,15 @@ class TrainingStep(Recorded):
         Of the batch size recorded last. See Prediction.to_c.
         """
         return self._to_c(name, ram)
+
+    def _check_targets(self, targets: list[Tensor], program: Program) -> None:
+        """Refuse targets out of the loss's range: whole numbers are read once a call, floats
+        never."""
+        for each in targets:
+            if not each.is_floating_point():
+                assert self.loss is not None
+                self.loss.check_values(together(targets), program.outputs)
+                return
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)

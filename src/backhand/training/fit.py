@@ -20,7 +20,7 @@ from backhand.training.schedules import Schedule, constant
 from backhand.training.steps import steps_for
 from backhand.training.threads import running_on, threads_for
 from backhand.training.validation import Validation
-from backhand.values import Value, row_count, rows_of, tensors
+from backhand.values import Value, outputs_of, row_count, rows_of
 
 
 def fit(
@@ -148,6 +148,6 @@ def _check_targets(network: Layer, loss: Loss, data: Data, name: str) -> None:
     prediction = network.predict(rows_of(data.inputs, row))
     try:
         loss.forward(prediction, rows_of(data.targets, row))
-        loss.check_values(data.targets, tensors(prediction)[0].shape[-1])
+        loss.check_values(data.targets, outputs_of(prediction))
     except (ValueError, TypeError) as problem:
         raise type(problem)(f"{name} targets: {problem}") from None

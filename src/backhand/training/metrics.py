@@ -10,7 +10,7 @@ from torch import Tensor
 
 from backhand.layer import Layer
 from backhand.losses import Loss
-from backhand.values import Value, misfit, row_count, rows_of
+from backhand.values import Value, misfit, outputs_of, row_count, rows_of
 
 Metric: TypeAlias = Callable[[Tensor, Tensor], Tensor]
 
@@ -62,6 +62,11 @@ def evaluate(
 
     Returns:
         {"loss": …, and one entry for each metric}.
+
+    Raises:
+        TypeError: the data are no tensors.
+        ValueError: there are no rows, or a target is out of the loss's range.
+        LayerError: the inputs do not fit the network.
     """
     inputs, targets = data
     for name, value in (("inputs", inputs), ("targets", targets)):
@@ -72,6 +77,8 @@ def evaluate(
     totals = dict.fromkeys(measures, 0.0)
     for rows in _slices(row_count(inputs)):
         prediction = (predict or network.predict)(rows_of(inputs, rows))
+        if rows.start == 0:
+            loss.check_values(targets, outputs_of(prediction))
         target = rows_of(targets, rows)
         for name, measure in measures.items():
             totals[name] += float(measure(prediction, target)) * row_count(target)
