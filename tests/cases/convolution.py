@@ -89,7 +89,7 @@ def pools(draw, name: str) -> Case:
         lambda: kind(kernel, **settings),
         floats(2, *lengths),
         twin=pooling_twin,
-        native=False,
+        native="Avg" in name,
     )
 
 
@@ -101,7 +101,7 @@ def pooling(name: str) -> Case:
         floats(2, *lengths),
         variants=pools(name),
         twin=pooling_twin,
-        native=False,
+        native="Avg" in name,
     )
 
 
@@ -124,7 +124,6 @@ def adaptive(name: str, axes: int) -> Case:
         floats(2, *(6, 5)[:axes]),
         variants=st.builds(variant, drawn(6), drawn(8)),
         twin=lambda layer: getattr(nn, name)(layer.output_size),
-        native=False,
     )
 
 

@@ -1,38 +1,25 @@
-"""Average pooling: the mean of each window, over one axis or two.
-
-Along one axis, means of windows are a product with a matrix: (positions, length), each row with
-one over the count where its window lies. Over two axes, output = rows · image · columnsᵀ, and the
-input error = rowsᵀ · error · columns.
-"""
+"""Average pooling: the mean of each window, over one axis or two."""
 
 from __future__ import annotations
 
 import math
-from functools import lru_cache
-from typing import Any, ClassVar, TypeAlias
+from collections.abc import Sequence
+from typing import Any, ClassVar
 
-import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from backhand.arguments import truth
 from backhand.layer import Layer, LayerError
 from backhand.layers.pooling import expect_at_most_half
+from backhand.layers.window_sums import (
+    SteppedWindows,
+    Windows,
+    adaptive_windows,
+    divided,
+    regular_windows,
+)
 from backhand.layers.windows import Size, images, like, positions, sizes, written
-
-Window: TypeAlias = tuple[int, int, int]
-"""Where it begins and ends, and what its sum is divided by."""
-
-
-@lru_cache(maxsize=64)
-def _means(
-    windows: tuple[Window, ...], length: int, dtype: torch.dtype, device: torch.device
-) -> Tensor:
-    with torch.inference_mode(False):
-        matrix = torch.zeros(len(windows), length, dtype=dtype, device=device)
-        for row, (begin, end, count) in zip(matrix, windows, strict=True):
-            row[begin:end] = 1 / count
-        return matrix
 
 
 class Averaging(Layer):
@@ -40,32 +27,32 @@ class Averaging(Layer):
 
     axes: ClassVar[int]
 
-    def windows(self, length: int, axis: int) -> tuple[Window, ...]:
+    def windows(self, length: int, axis: int) -> Windows | SteppedWindows:
         """The windows along an axis of this length."""
         raise NotImplementedError(f"{type(self).__name__} has no windows")
 
     def forward(
         self, input: Float[Tensor, "*batch_channels_lengths"], training: bool
     ) -> tuple[Float[Tensor, "*batch_channels_positions"], Any]:
-        output = images(self, input, self.axes)
-        means = self._matrices(input.shape, output)
-        output = output @ means[-1].t()
-        if self.axes == 2:
-            output = means[0] @ output
+        sums = images(self, input, self.axes)
+        along = self._along(input.shape)
+        for axis, windows in enumerate(along, start=-self.axes):
+            sums = windows.sums(sums, axis)
+        output = divided(sums, [windows.runs for windows in along])
         return like(output, input, self.axes), input.shape
 
     def propagate(
         self, error: Float[Tensor, "*batch_channels_positions"], shape: Any, learning_rate: float
     ) -> Float[Tensor, "*batch_channels_lengths"]:
-        means = self._matrices(shape, error)
-        input_error = error @ means[-1]
-        return means[0].t() @ input_error if self.axes == 2 else input_error
+        along = self._along(shape)
+        input_error = divided(error, [windows.runs for windows in along])
+        for axis in range(-1, -1 - self.axes, -1):
+            input_error = along[axis].spread(input_error, axis)
+        return input_error
 
-    def _matrices(self, shape: Any, like: Tensor) -> list[Tensor]:
-        return [
-            _means(self.windows(length, axis), length, like.dtype, like.device)
-            for axis, length in enumerate(shape[-self.axes :])
-        ]
+    def _along(self, shape: Sequence[int]) -> list[Windows | SteppedWindows]:
+        lengths = shape[-self.axes :]
+        return [self.windows(length, axis) for axis, length in enumerate(lengths)]
 
 
 class AveragePooling(Averaging):
@@ -91,16 +78,10 @@ class AveragePooling(Averaging):
         self.ceil_mode = truth(type(self).__name__, "ceil_mode", ceil_mode)
         self.count_include_pad = truth(type(self).__name__, "count_include_pad", count_include_pad)
 
-    def windows(self, length: int, axis: int) -> tuple[Window, ...]:
+    def windows(self, length: int, axis: int) -> Windows | SteppedWindows:
         k, s, pad = self._kernel[axis], self._stride[axis], self._pads[axis]
-        found = []
-        for position in range(positions(self, length, k, s, pad, self.ceil_mode)):
-            begin = position * s - pad
-            end = min(begin + k, length + pad)
-            inside = max(begin, 0), min(end, length)
-            count = end - begin if self.count_include_pad else inside[1] - inside[0]
-            found.append((*inside, count))
-        return tuple(found)
+        count = positions(self, length, k, s, pad, self.ceil_mode)
+        return regular_windows(length, k, s, pad, count, self.count_include_pad)
 
 
 class AvgPool1d(AveragePooling):
@@ -142,16 +123,16 @@ class AdaptiveAveragePooling(Averaging):
 
     def __init__(self, output_size: Any) -> None:
         given = output_size if isinstance(output_size, tuple | list) else (output_size,) * self.axes
-        sizes(self, "output_size", [1 if each is None else each for each in given], self.axes, 1)
-        self._output = tuple(given)
+        least = sizes(self, "output_size", [1 if n is None else n for n in given], self.axes, 1)
+        self._output = tuple(
+            None if each is None else size for each, size in zip(given, least, strict=True)
+        )
         self.output_size = written(self._output)
 
-    def windows(self, length: int, axis: int) -> tuple[Window, ...]:
+    def windows(self, length: int, axis: int) -> Windows | SteppedWindows:
         if not length:
             raise LayerError(f"{self!r} expected at least 1 along each axis, got 0")
-        count = self._output[axis] or length
-        ends = [(i * length // count, -(-(i + 1) * length // count)) for i in range(count)]
-        return tuple((begin, end, end - begin) for begin, end in ends)
+        return adaptive_windows(length, self._output[axis] or length)
 
 
 class AdaptiveAvgPool1d(AdaptiveAveragePooling):

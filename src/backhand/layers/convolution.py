@@ -196,12 +196,12 @@ class Convolution(Windowed):
         )  # fmt: skip
 
     def _expect_room(self, input: Tensor) -> None:
-        """Refuse an input that is shorter than one window."""
+        """Refuse an input that is empty, or shorter than one window."""
         for length, k, d, before, after in zip(
             input.shape[-self.axes :], self._kernel, self._dilation, self._before, self._after,
             strict=True,
         ):  # fmt: skip
-            if length + before + after < d * (k - 1) + 1:
+            if length < 1 or length + before + after < d * (k - 1) + 1:
                 raise LayerError(
                     f"{self!r} expected at least {max(1, d * (k - 1) + 1 - before - after)} along "
                     f"each axis, got input {tuple(input.shape)}"

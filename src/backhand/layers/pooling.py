@@ -48,6 +48,7 @@ class MaxPooling(Layer):
         spread = [d * (k - 1) + 1 for d, k in zip(self._dilation, self._kernel, strict=True)]
         for sides in zip(rows.shape[2:], spread, self._stride, self._pads, strict=True):
             positions(self, *sides, self.ceil_mode)
+        self._expect_met(input)
         output, places = torch.ops.aten.max_pool2d_with_indices(
             rows if self.axes == 2 else rows.unsqueeze(2),
             self._flat(self._kernel, 1),
@@ -69,6 +70,21 @@ class MaxPooling(Layer):
         flat = places.flatten(2)
         input_error = error.new_zeros(*flat.shape[:2], shape[-self.axes :].numel())
         return input_error.scatter_add_(2, flat, error.reshape(flat.shape)).reshape(shape)
+
+    def _expect_met(self, input: Tensor) -> None:
+        """Refuse an input that a window has no element in: what it would be is no number.
+
+        A window that begins in the padding first comes out of it at begin modulo dilation.
+        """
+        lengths = input.shape[-self.axes :]
+        sides = zip(lengths, self._stride, self._pads, self._dilation, strict=True)
+        for length, stride, padding, dilation in sides:
+            outside = range(-padding, 0, stride) if dilation > length else ()
+            if any(begin % dilation >= length for begin in outside):
+                raise LayerError(
+                    f"{self!r} expected an input in which every window has an element, got "
+                    f"{tuple(input.shape)}, which a window with dilation {dilation} steps over"
+                )
 
     def _flat(self, numbers: tuple[int, ...], across: int) -> list[int]:
         """Sizes along height and width; over one axis the image is one high."""
@@ -103,7 +119,8 @@ class MaxPool1d(MaxPooling):
 
     Raises:
         ValueError: a size is out of range.
-        LayerError: (at a call) the input has too few axes, or is shorter than a window.
+        LayerError: (at a call) the input has too few axes, is shorter than a window, or lies
+            whole between two elements of one.
     """
 
     axes = 1

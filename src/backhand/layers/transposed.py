@@ -53,6 +53,10 @@ class TransposedConvolution(Windowed):
         weight = self.weight.value
         rows = self._images(input, weight)
         lengths = self._lengths(input.shape[-self.axes :])
+        if not all(input.shape[-self.axes :]):
+            raise LayerError(
+                f"{self!r} expected at least 1 along each axis, got input {tuple(input.shape)}"
+            )
         if min(lengths) < 1:
             raise LayerError(f"{self!r}: input {tuple(input.shape)} leaves no output")
         if not len(rows):
@@ -109,7 +113,7 @@ class ConvTranspose1d(TransposedConvolution):
 
     Raises:
         ValueError: a size is out of range, or channels are not divisible by groups.
-        LayerError: (at a call) the input has other channels or another dtype.
+        LayerError: (at a call) the input has other channels or another dtype, or an empty axis.
     """
 
     axes = 1

@@ -70,16 +70,15 @@ def positions(
     """How many windows of pooling there are along an axis.
 
     Raises:
-        LayerError: the axis is shorter than a window.
+        LayerError: the axis is shorter than a window, or empty.
     """
     free = length + 2 * padding - window
     count = (-(-free // stride) if ceil_mode else free // stride) + 1
     if ceil_mode and (count - 1) * stride >= length + padding:
         count -= 1
-    if count < 1:
-        raise LayerError(
-            f"{layer!r} expected at least {window - 2 * padding} along each axis, got {length}"
-        )
+    if count < 1 or length < 1:
+        least = max(1, window - 2 * padding)
+        raise LayerError(f"{layer!r} expected at least {least} along each axis, got {length}")
     return count
 
 
