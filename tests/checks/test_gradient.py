@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -163,6 +164,8 @@ class CountsInPython(bh.Tanh):
 class OtherOnceSeen(bh.Layer):
     """Does another thing in its first step than ever after, which a recording does not see."""
 
+    passing = frozenset({"known"})
+
     def __init__(self) -> None:
         self.known = {"seen": False}
 
@@ -173,6 +176,127 @@ class OtherOnceSeen(bh.Layer):
     def propagate(self, error, factor, learning_rate):
         self.known["seen"] = True
         return error * factor
+
+
+class NotesInADict(OtherOnceSeen):
+    """The same, and says of nothing that it goes from call to call."""
+
+    def __init__(self) -> None:
+        self.noted = self.known = {"seen": False}
+
+
+class Square(bh.Layer):
+    """output = input², by a memory that is kept on the layer: each `keep` is a way to do so."""
+
+    def forward(self, input, training):
+        self.keep(input)
+        return input * input, None
+
+    def propagate(self, error, memory, learning_rate):
+        return error * (2 * self.kept_input())
+
+
+class KeptAnew(Square):
+    def keep(self, input):
+        self.kept = input
+
+    def kept_input(self):
+        return self.kept
+
+
+class KeptInPlaceOfNone(KeptAnew):
+    def __init__(self) -> None:
+        self.kept = None
+
+
+class KeptInPlaceOfTheClasss(KeptAnew):
+    kept = None
+
+
+class KeptInAList(Square):
+    def __init__(self) -> None:
+        self.stack = []
+
+    def keep(self, input):
+        self.stack[:] = [input]
+
+    def kept_input(self):
+        return self.stack[-1]
+
+
+class KeptInADict(KeptInAList):
+    def __init__(self) -> None:
+        self.stack = {"of": {-1: None}}
+
+    def keep(self, input):
+        self.stack["of"][-1] = input
+
+    def kept_input(self):
+        return self.stack["of"][-1]
+
+
+class Holder:
+    held = None
+
+
+class KeptOnAnObject(Square):
+    def __init__(self) -> None:
+        self.holder = Holder()
+
+    def keep(self, input):
+        self.holder.held = input
+
+    def kept_input(self):
+        return self.holder.held
+
+
+class KeptInAnArray(Square):
+    def __init__(self) -> None:
+        self.array = np.zeros((5, 4))
+
+    def keep(self, input):
+        self.array[:] = input.numpy()
+
+    def kept_input(self):
+        return torch.from_numpy(self.array).clone()
+
+
+class CountsInASet(bh.Tanh):
+    def __init__(self) -> None:
+        self.shapes = set()
+
+    def forward(self, input, training):
+        self.shapes.add(input.shape)
+        return super().forward(input, training)
+
+
+class KeptAsPassing(KeptAnew):
+    """Says that it goes from call to call: so it does, and the last call's is all there is."""
+
+    passing = frozenset({"kept"})
+
+
+class KeptForItsGradient(bh.Scale):
+    passing = frozenset({"kept"})
+
+    def forward(self, input, training):
+        self.kept = input
+        return super().forward(input, training)
+
+    def propagate(self, error, memory, learning_rate):
+        input_error = error * self.scale.value
+        self.scale.learn_sum(error * self.kept, learning_rate)
+        return input_error
+
+
+class ForBatchesOfFive(bh.Tanh):
+    def propagate(self, error, output, learning_rate):
+        return super().propagate(error, output, learning_rate) * (len(output) / 5)
+
+
+class FallsOnOtherBatches(bh.Tanh):
+    def propagate(self, error, output, learning_rate):
+        return super().propagate(error, output, learning_rate) * torch.ones(5, 1).double()
 
 
 class WritesItsInput(bh.Tanh):
@@ -217,6 +341,24 @@ WRONG = {
     OtherGenerator: (OtherGenerator, "forward gave another output when it was called again"),
     CountsInPython: (CountsInPython, r"^propagate, .* changed .*backwards; .* is a Buffer"),
     OtherOnceSeen: (OtherOnceSeen, r"the recorded step gives it other values .*, at step 1"),
+    NotesInADict: (NotesInADict, r"^propagate, .*only read, changed .*noted\['seen'\]; .* Buffer"),
+    KeptAnew: (KeptAnew, r"^forward changed (1\.branch\.)?kept; what propagate needs of a call"),
+    KeptInPlaceOfNone: (KeptInPlaceOfNone, r"^forward changed (1\.branch\.)?kept; what"),
+    KeptInPlaceOfTheClasss: (KeptInPlaceOfTheClasss, r"^forward changed (1\.branch\.)?kept; what"),
+    KeptInAList: (KeptInAList, r"^forward changed (1\.branch\.)?stack; what"),
+    KeptInADict: (KeptInADict, r"^forward changed (1\.branch\.)?stack\['of'\]\[-1\]; what"),
+    KeptOnAnObject: (KeptOnAnObject, r"^forward changed (1\.branch\.)?holder(\.held)?; what"),
+    KeptInAnArray: (KeptInAnArray, r"^forward changed (1\.branch\.)?array; what"),
+    CountsInASet: (CountsInASet, r"^forward changed (1\.branch\.)?shapes; what"),
+    KeptAsPassing: (
+        KeptAsPassing,
+        r"KeptAsPassing\(\): the input error .* was called again",
+    ),
+    KeptForItsGradient: (
+        lambda: KeptForItsGradient(4),
+        r"^(1\.branch\.)?scale: its gradient is another where the layer was called again",
+    ),
+    ForBatchesOfFive: (ForBatchesOfFive, r"^of a batch of 4, (input|0.weight of .*)\["),
     WritesItsInput: (WritesItsInput, "forward changed one of its arguments"),
     WritesItsOutput: (WritesItsOutput, "propagate changed one of its arguments"),
 }
@@ -233,6 +375,40 @@ def test_each_kind_of_mistake_is_caught_by_name(kind, inside) -> None:
     if kind in (LearnsFirst, OtherGenerator, WritesItsInput, WritesItsOutput):
         assert f"{kind.__name__}(" in str(caught.value)
         assert str(caught.value).startswith("1.branch: " if inside else kind.__name__)
+
+
+def test_a_backward_that_falls_on_another_batch_size_is_no_refusal() -> None:
+    with pytest.raises(RuntimeError, match="size of tensor"):
+        gradient_check(FallsOnOtherBatches(), torch.randn(5, 4))
+
+
+class MeanOfFive(bh.MSELoss):
+    def backward(self, prediction, target):
+        return super().backward(prediction, target) * (len(target) / 5)
+
+
+class Notes(bh.MSELoss):
+    def backward(self, prediction, target):
+        self.seen = prediction
+        return super().backward(prediction, target)
+
+
+def test_losses_are_right_for_every_batch_size_and_remember_nothing() -> None:
+    arguments = torch.randn(5, 2), torch.randn(5, 2)
+    with pytest.raises(GradientMismatch, match=r"^of a batch of 4, input\["):
+        gradient_check(MeanOfFive(), *arguments)
+    with pytest.raises(GradientMismatch, match=r"backward changed seen; "):
+        gradient_check(Notes(), *arguments)
+
+
+def test_what_takes_one_batch_size_only_is_checked_for_that() -> None:
+    class OfFour(bh.Tanh):
+        def forward(self, input, training):
+            if len(input) != 4:
+                raise bh.LayerError(f"{self!r} expected 4 rows, got {len(input)}")
+            return super().forward(input, training)
+
+    assert gradient_check(OfFour(), torch.randn(4, 2)).compared == 8
 
 
 def test_losses_leave_their_arguments_alone_and_say_the_same_twice() -> None:

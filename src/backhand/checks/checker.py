@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -14,59 +13,27 @@ from backhand.checks.conduct import (
     Read,
     Step,
     Weighing,
-    copied,
+    expect_calls_apart,
     expect_lawful_forward,
     expect_lawful_learning,
     expect_same_when_recorded,
+    random_like,
     read_gradients,
-    same,
     seeded,
 )
+from backhand.checks.element import Element, GradientCheck
 from backhand.checks.mismatch import GradientMismatch
+from backhand.checks.remembered import expect_unchanged, remembered
+from backhand.checks.values import copied, same
 from backhand.layer import Layer
 from backhand.losses import Loss
 from backhand.values import Value, tensors, together
 
+FEW = 20
+"""Elements compared of each tensor on another batch size: a mistake there is in all of them."""
 
-@dataclass(frozen=True)
-class Element:
-    """One derivative, both ways.
-
-    Attributes:
-        name: what it is by: "input", or a parameter by path and layer.
-        index: which element of it.
-        backward: what the backward says.
-        numeric: what finite differences say.
-    """
-
-    name: str
-    index: tuple[int, ...]
-    backward: float
-    numeric: float
-
-    @property
-    def difference(self) -> float:
-        """|backward - numeric| / max(1, |backward|, |numeric|)."""
-        scale = max(1.0, abs(self.backward), abs(self.numeric))
-        return abs(self.backward - self.numeric) / scale
-
-    def __str__(self) -> str:
-        return (
-            f"{self.name}[{', '.join(map(str, self.index))}]: backward says {self.backward:.10g}, "
-            f"finite differences {self.numeric:.10g}"
-        )
-
-
-@dataclass(frozen=True)
-class GradientCheck:
-    """What was compared. `str()` tells how many elements, and the worst of them."""
-
-    compared: int
-    worst: Element | None
-
-    def __str__(self) -> str:
-        worst = f"; worst {self.worst}" if self.worst is not None else ""
-        return f"{self.compared} derivatives agree{worst}"
+REFUSALS = (ValueError, TypeError, IndexError, RuntimeError)
+"""What says that a batch is none for a layer."""
 
 
 def gradient_check(
@@ -86,10 +53,15 @@ def gradient_check(
     Works on a copy, so nothing of yours changes. Layers that draw get the same draws each time.
     Away from a kink (ReLU at 0) only: there the two differ, and neither is wrong.
 
-    Beside the derivatives, a layer's conduct: forward changes nothing and gives the same when it
-    is called again; nothing writes to its arguments; the input error with learning on is that
-    without, from the old weights; SGD moves every weight by -rate · gradient; and three recorded
-    steps, where the layer can be recorded, are the plain ones to the bit.
+    Where all but the last row are a batch too, some derivatives are compared on these as well: a
+    backward may be right for one batch size only.
+
+    Beside the derivatives, a layer's conduct: forward changes nothing that the layer holds, however
+    deep, and gives the same when it is called again; nothing writes to its arguments; two calls
+    whose backwards come in reverse do not disturb each other; the input error with learning on is
+    that without, from the old weights; SGD moves every weight by -rate · gradient; and three
+    recorded steps, where the layer can be recorded, are the plain ones to the bit. What `predict`
+    gives is not compared with anything: with training=False a layer may be another function.
 
     Args:
         subject: a layer, a network, or a loss (then `input` is the prediction).
@@ -143,8 +115,28 @@ class _Check:
         if self.network is not None:
             assert self.read is not None
             expect_lawful_learning(self.network, self._given(), self._error, self.read, self.seed)
+            apart = self._given(), _rolled(self._given(), 1)
+            expect_calls_apart(self.network, *apart, self.seed)
             expect_same_when_recorded(self.network, *self._steps(), self.seed)
+        self._check_fewer(step, tolerance, min(samples, FEW))
         return found
+
+    def _check_fewer(self, step: float, tolerance: float, samples: int) -> None:
+        """Compare some derivatives on all rows but the last, where these are a batch, too."""
+        given = [*self.inputs, *([] if self.target is None else tensors(self.target))]
+        rows = {len(each) if each.dim() else 0 for each in given}
+        if len(rows) != 1 or not min(rows) > 1:
+            return
+        fewer, least = copy.copy(self), min(rows) - 1
+        fewer.inputs = [each[:least].clone() for each in self.inputs]
+        if self.target is not None:
+            fewer.target = together([each[:least].clone() for each in tensors(self.target)])
+        if fewer._is_taken():
+            derivatives = [
+                (f"of a batch of {least}, {name}", values, slopes)
+                for name, values, slopes in fewer._backward()
+            ]
+            fewer._compare(derivatives, step, tolerance, samples)
 
     def _steps(self) -> tuple[Loss, list[Step]]:
         """The loss, and batches for it: the rows given, and these in other orders."""
@@ -153,6 +145,15 @@ class _Check:
             loss, target = Weighing(), together(self.directions)
         assert target is not None
         return loss, [(_rolled(self._given(), by), _rolled(target, by)) for by in range(3)]
+
+    def _is_taken(self) -> bool:
+        """Whether the layer and the loss take this batch and make numbers of it."""
+        try:
+            prediction = self._prediction()
+            value = prediction if self.loss is None else self.loss.forward(prediction, self.target)
+        except REFUSALS:
+            return False
+        return all(bool(each.isfinite().all()) for each in tensors(value))
 
     def _compare(
         self,
@@ -182,14 +183,17 @@ class _Check:
 
     def _value(self) -> float:
         """F at the values as they are now."""
-        prediction = self._given()
-        if self.network is not None:
-            prediction, _ = seeded(self.seed, self.network.forward, prediction, True)
+        prediction = self._prediction()
         if self.loss is not None:
             return float(self.loss.forward(prediction, self.target))
         outputs = prediction if isinstance(prediction, tuple) else (prediction,)
         weighed = zip(outputs, self.directions, strict=True)
         return float(sum((output * direction).sum() for output, direction in weighed))
+
+    def _prediction(self) -> Any:
+        if self.network is None:
+            return self._given()
+        return seeded(self.seed, self.network.forward, self._given(), True)[0]
 
     def _given(self) -> Any:
         return tuple(self.inputs) if self.tupled else self.inputs[0]
@@ -222,23 +226,22 @@ class _Check:
         assert self.loss is not None
         given = (self.inputs[0], self.target)
         seen = {"prediction": self.inputs[0], "target": self.target}
+        before = remembered(self.loss)
         for name, call in (("forward", self.loss.forward), ("backward", self.loss.backward)):
             result = _unchanged(name, call, given, **seen)
             if not same(result, call(*given), 0.0):
                 raise GradientMismatch(
                     f"{self.loss!r}: {name} gave something else when it was called again"
                 )
+            expect_unchanged(f"{self.loss!r}: {name}", before, remembered(self.loss))
         return result
 
     def _error(self, prediction: Any) -> Any:
         if self.loss is not None:
             return self.loss.backward(prediction, self.target)
-        generator = torch.Generator().manual_seed(self.seed)
-        outputs = prediction if isinstance(prediction, tuple) else (prediction,)
-        self.directions = [
-            torch.randn(each.shape, dtype=each.dtype, generator=generator) for each in outputs
-        ]
-        return tuple(self.directions) if isinstance(prediction, tuple) else self.directions[0]
+        error = random_like(prediction, self.seed)
+        self.directions = list(error) if isinstance(error, tuple) else [error]
+        return error
 
     def _by_inputs(self, error: Any) -> list[tuple[str, Tensor, Tensor]]:
         errors = error if self.tupled else (error,)

@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 from backhand.checks.mismatch import GradientMismatch
+from backhand.checks.remembered import expect_unchanged, remembered
+from backhand.checks.values import copied, flat, same, tensors_in
 from backhand.layer import Layer
 from backhand.learning.rules import SGD
 from backhand.learning.settling import gradients_read
@@ -38,7 +40,7 @@ class Weighing(Loss):
     """The sum of the outputs, each times its target: a loss for a network that comes without."""
 
     def forward(self, prediction: Any, target: Any) -> Tensor:
-        pairs = zip(_flat(prediction), _flat(target), strict=True)
+        pairs = zip(flat(prediction), flat(target), strict=True)
         return torch.stack([(output * weight).sum() for output, weight in pairs]).sum()
 
     def backward(self, prediction: Any, target: Any) -> Any:
@@ -50,9 +52,9 @@ def expect_lawful_forward(network: Layer, input: Value, seed: int) -> None:
     twin = _ready(network)
     calls = _followed(twin, "forward")
     for training in (True, False):
-        before = _remembered(twin)
+        before = remembered(twin)
         seeded(seed, twin.forward, input, training)
-        _expect_unchanged("forward", before, _remembered(twin))
+        expect_unchanged("forward", before, remembered(twin))
         first = calls.copy()
         calls.clear()
         seeded(seed, twin.forward, input, training)
@@ -85,16 +87,71 @@ def read_gradients(network: Layer, input: Value, error_of: ErrorOf, seed: int) -
     """Read a backward, and refuse one that changes something or writes to what it is given."""
     twin = _ready(network)
     returned = _followed(twin, "propagate")
-    before = _remembered(twin)
+    before = remembered(twin)
     prediction, memory = seeded(seed, twin.forward, input, True)
     error = error_of(prediction)
-    input_error, kept = gradients_read(twin.propagate, error, memory, 1.0)
-    _expect_unchanged("propagate, where gradients are only read,", before, _remembered(twin))
-    gradients = {
-        path: kept.get(each, torch.zeros_like(each.value))
-        for path, each in twin.parameters().items()
-    }
+    input_error, gradients = _gradients(twin, error, memory)
+    expect_unchanged("propagate, where gradients are only read,", before, remembered(twin))
     return Read(input_error, gradients, returned)
+
+
+def _gradients(network: Layer, error: Any, memory: Any) -> tuple[Any, dict[str, Tensor]]:
+    """The input error of a backward that changes nothing, and every gradient by path."""
+    input_error, kept = gradients_read(network.propagate, error, memory, 1.0)
+    return input_error, {
+        path: kept.get(each, torch.zeros_like(each.value))
+        for path, each in network.parameters().items()
+    }
+
+
+def expect_calls_apart(network: Layer, first: Value, second: Value, seed: int) -> None:
+    """Refuse a layer whose backward of one call goes by another call made in between.
+
+    Two calls of one layer, and their backwards in reverse: the errors and gradients are those of
+    each call alone.
+    """
+    alone = [_calls(network, [input], seed) for input in (second, first)]
+    returned, gradients = _calls(network, [first, second], seed)
+    expected = [each for each, _ in alone]
+    for (name, one), (_, other) in zip([*expected[0], *expected[1]], returned, strict=True):
+        if not same(one, other, TOLERANCE):
+            raise GradientMismatch(f"{name}: the input error is another {_MEANWHILE}")
+    for each, found in zip([*alone[0][1], *alone[1][1]], gradients, strict=True):
+        for path, gradient in each.items():
+            if not same(gradient, found[path], TOLERANCE):
+                raise GradientMismatch(f"{path}: its gradient is another {_MEANWHILE}")
+
+
+_MEANWHILE = (
+    "where the layer was called again before backward; what propagate needs of a call is the "
+    "memory that forward returns, and nothing that a layer keeps"
+)
+
+
+def _calls(
+    network: Layer, inputs: list[Value], seed: int
+) -> tuple[list[tuple[str, Any]], list[dict[str, Tensor]]]:
+    """Calls one after another, then their backwards, the last call's first: what each layer's
+    propagate returned, and the gradients of each backward."""
+    twin = _ready(network)
+    returned = _followed(twin, "propagate")
+    calls = []
+    for input in inputs:
+        prediction, memory = seeded(seed, twin.forward, input, True)
+        calls.append((random_like(prediction, seed), memory))
+    gradients = [
+        seeded(seed, _gradients, twin, error, memory)[1] for error, memory in reversed(calls)
+    ]
+    return returned, gradients
+
+
+def random_like(prediction: Any, seed: int) -> Any:
+    """An error for a prediction: random numbers, the same for the same seed and shapes."""
+    generator = torch.Generator().manual_seed(seed)
+    found = tuple(
+        torch.randn(each.shape, dtype=each.dtype, generator=generator) for each in flat(prediction)
+    )
+    return found if isinstance(prediction, tuple) else found[0]
 
 
 def expect_lawful_learning(
@@ -191,7 +248,7 @@ def _following(
     name = method.__name__
 
     def followed(*arguments: Any, **named: Any) -> Any:
-        given = [(each, each.clone()) for each in _tensors_in((arguments, named))]
+        given = [(each, each.clone()) for each in tensors_in((arguments, named))]
         result = method(*arguments, **named)
         if not all(same(before, each, 0.0) for each, before in given):
             raise GradientMismatch(
@@ -202,69 +259,3 @@ def _following(
         return result
 
     return followed
-
-
-def _tensors_in(value: Any) -> list[Tensor]:
-    """The tensors that a layer was given: those of a value or a memory, as they are by now."""
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, dict):
-        value = tuple(value.values())
-    if not isinstance(value, tuple | list):
-        return []
-    return [each for part in value for each in _tensors_in(part)]
-
-
-def copied(value: Any) -> Any:
-    """The same, its tensors copied."""
-    if isinstance(value, Tensor):
-        return value.clone()
-    return tuple(map(copied, value)) if isinstance(value, tuple) else value
-
-
-def _flat(value: Any) -> list[Any]:
-    """The tensors of a value, and what stands for one, in order."""
-    if isinstance(value, tuple):
-        return [each for part in value for each in _flat(part)]
-    return [value]
-
-
-def same(one: Any, other: Any, tolerance: float) -> bool:
-    """Whether two values agree, element by element, relative to the largest of each tensor."""
-    ones, others = _flat(one), _flat(other)
-    return len(ones) == len(others) and all(map(_close(tolerance), ones, others))
-
-
-def _close(tolerance: float) -> Callable[[Any, Any], bool]:
-    def close(one: Any, other: Any) -> bool:
-        if not isinstance(one, Tensor) or not isinstance(other, Tensor):
-            return bool(one is other or one == other)
-        if one.shape != other.shape or one.dtype is not other.dtype:
-            return False
-        if torch.equal(one, other) or one.numel() == 0:
-            return True
-        if not one.is_floating_point():
-            return False
-        bound = tolerance * float(one.abs().max())
-        return bool(torch.isclose(one, other, rtol=0.0, atol=bound, equal_nan=True).all())
-
-    return close
-
-
-def _remembered(network: Layer) -> dict[str, Any]:
-    """A copy of all that lasts, and of the tensors and numbers layers keep as plain attributes."""
-    found: dict[str, Any] = {path: each.clone() for path, each in network.lasting_tensors().items()}
-    for path, layer in network.layers_by_path():
-        for name, value in vars(layer).items():
-            if isinstance(value, Tensor | int | float) and name not in layer.passing:
-                found[f"{path}.{name}".lstrip(".")] = copied(value)
-    return found
-
-
-def _expect_unchanged(what: str, before: dict[str, Any], after: dict[str, Any]) -> None:
-    for path, value in before.items():
-        if path not in after or not same(value, after[path], 0.0):
-            raise GradientMismatch(
-                f"{what} changed {path}; weights change by their learn…, everything else that a "
-                "layer remembers is a Buffer, and changes in propagate by become or follow"
-            )
