@@ -192,3 +192,26 @@ def test_what_a_loss_cannot_take_is_refused_by_the_loss(case) -> None:
             with pytest.raises((TypeError, ValueError, NotImplementedError)) as refused:
                 call(prediction, wrong[what])
             assert repr(loss) in str(refused.value), (what, refused.value)
+
+
+@pytest.mark.parametrize(
+    ("container", "where"),
+    [
+        (bh.Residual, "its branch's output"),
+        (lambda branch: bh.Sum([bh.ReLU(), branch]), "branch 1's output"),
+        (lambda branch: bh.Product([branch, branch]), "branch 0's output"),
+        (lambda branch: bh.Concatenate([branch]), "branch 0's output"),
+        (lambda branch: bh.Stack([branch]), "branch 0's output"),
+    ],
+)
+def test_a_branch_of_several_tensors_is_refused_by_its_container(container, where) -> None:
+    network = bh.Sequential([container(bh.LSTM(4, 4, return_state=True))])
+    for use in (network, network.predict, bh.Prediction(network)):
+        with pytest.raises(bh.LayerError, match=f"0: .* one tensor as {where}, got a tuple"):
+            use(torch.ones(2, 3, 4))
+
+
+def test_a_residual_of_several_tensors_is_refused() -> None:
+    network = bh.Residual(bh.MultiHeadAttention(4, 2))
+    with pytest.raises(bh.LayerError, match="expected one tensor as input, got a tuple of 2"):
+        network((torch.ones(2, 3, 4), torch.ones(2, 3, dtype=torch.bool)))

@@ -15,7 +15,7 @@ import backhand as bh
 from backhand import losses
 from backhand.losses import PoissonLoss, Weighted
 from backhand.values import rows_of
-from cases import LOSSES, every_loss
+from cases import LOSSES, every_loss, every_loss_of_towers
 from cases.case import copied, flat, mapped, same, strided
 from oracle import all_close, close, finite_differences, leaf
 
@@ -162,6 +162,32 @@ def test_weighted_agrees_with_autograd(case, rows, outputs) -> None:
     for each, part in zip(flat(prediction), flat(error), strict=True):
         slopes = finite_differences(lambda: weighted(prediction, (target, weights)), each)
         assert close(part, slopes, 1e-6)
+
+
+@every_loss_of_towers
+def test_weighted_towers_agree_with_autograd(case) -> None:
+    if vars(case.loss()).get("reduction") == "sum":
+        with pytest.raises(ValueError, match="Weighted: expected a loss that is a mean"):
+            Weighted(case.loss())
+        return
+    prediction, target = case.prediction(5, 4, double), case.target(5, 4, double)
+    weights = torch.tensor([0.0, 1.0, 2.5, 0.5, 3.0], dtype=double)
+    given_leaf = mapped(leaf, prediction)
+    single = [case.oracle(rows_of(given_leaf, [i]), rows_of(target, [i])) for i in range(5)]
+    value = (torch.stack(single) * weights).mean()
+    value.backward()
+    weighted = Weighted(case.loss())
+    assert close(weighted(prediction, (target, weights)), value.detach())
+    error = weighted.backward(prediction, (target, weights))
+    assert all_close(error, mapped(lambda each: each.grad, given_leaf), 1e-10)
+
+
+@pytest.mark.parametrize(
+    "loss", [bh.MSELoss("sum"), bh.CrossEntropyLoss(reduction="sum")], ids=repr
+)
+def test_a_sum_cannot_be_weighted(loss) -> None:
+    with pytest.raises(ValueError, match="Weighted: expected a loss that is a mean"):
+        Weighted(loss)
 
 
 def test_a_weight_of_two_is_the_row_twice() -> None:

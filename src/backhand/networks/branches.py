@@ -55,6 +55,8 @@ class Branches(Layer):
                 memories.append(memory)
         except Exception as problem:
             raise placed(problem, str(len(memories)), self.branches[len(memories)])
+        for i, output in enumerate(outputs):
+            _expect_one(self, f"branch {i}'s output", output)
         return outputs, memories
 
     def fan_in(self, errors: list[Tensor], memories: list[Any], learning_rate: float) -> Any:
@@ -76,6 +78,13 @@ class Branches(Layer):
                     f"{tuple(outputs[0].shape)} as branch 0's, got {tuple(output.shape)} "
                     f"from branch {i}"
                 )
+
+
+def _expect_one(owner: Layer, name: str, value: Any) -> None:
+    """Refuse several tensors where they are to be joined with others, element by element."""
+    if not isinstance(value, Tensor):
+        found = f"a tuple of {len(value)}" if isinstance(value, tuple) else type(value).__name__
+        raise LayerError(f"{type(owner).__name__} expected one tensor as {name}, got {found}")
 
 
 def add_errors(one: Any, other: Any) -> Any:
@@ -199,7 +208,8 @@ class Residual(Layer):
 
     Raises:
         TypeError: the branch is no Layer.
-        LayerError: (at a call) the branch changes the shape.
+        LayerError: (at a call) the branch changes the shape, or the input or its output is a
+            tuple.
     """
 
     def __init__(self, branch: Layer) -> None:
@@ -212,10 +222,12 @@ class Residual(Layer):
     def forward(
         self, input: Float[Tensor, "*shape"], training: bool
     ) -> tuple[Float[Tensor, "*shape"], Any]:
+        _expect_one(self, "input", input)
         try:
             output, memory = self.branch.forward(input, training)
         except Exception as problem:
             raise placed(problem, "branch", self.branch)
+        _expect_one(self, "its branch's output", output)
         if output.shape != input.shape:
             raise LayerError(
                 f"Residual expected its branch to keep the shape {tuple(input.shape)}, "
