@@ -35,6 +35,16 @@ def test_is_a_readable_table() -> None:
     assert [line.split() for line in lines] == [line.split() for line in TABLE.splitlines()]
 
 
+def test_takes_an_input_where_zeros_of_floats_will_not_do() -> None:
+    network = bh.Sequential([bh.Embedding(5, 3), bh.FullyConnected(3, 2)])
+    text = str(bh.summary(network, torch.tensor([[0, 4, 1]])))
+    assert "Embedding(5, 3)" in text
+    assert "(batch, 3, 2)" in text
+    attention = bh.MultiHeadAttention(4, 2)
+    given = torch.randn(2, 3, 4), torch.ones(2, 3, dtype=torch.bool)
+    assert "(batch, 3, 4)" in str(bh.summary(attention, given))
+
+
 def test_leaves_the_network_as_it_was() -> None:
     network = small()
     before = {layer: dict(vars(layer)) for _, layer in network.layers_by_path()}

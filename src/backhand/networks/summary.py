@@ -69,13 +69,14 @@ class Summary:
         return "\n".join(line.rstrip() for line in lines)
 
 
-def summary(network: Layer, input_shape: tuple[Any, ...]) -> Summary:
-    """The layers of a network, with the shapes that a prediction on zeros shows.
+def summary(network: Layer, input_shape: Tensor | tuple[Any, ...]) -> Summary:
+    """The layers of a network, with the shapes that a prediction shows.
 
     Args:
         network: any Layer.
         input_shape: of one example, without the batch axis: (2,); for a tuple of inputs, a
-            tuple of shapes.
+            tuple of shapes. Zeros of floats are predicted then; where the network takes
+            something else (tokens, masks, lengths), an input itself: a batch.
 
     Raises:
         LayerError: the shape does not fit; the layer is named.
@@ -86,7 +87,7 @@ def summary(network: Layer, input_shape: tuple[Any, ...]) -> Summary:
         outputs[layer] = _shape(output)
 
     with watching(network, seen):
-        network.predict(_zeros(input_shape, network))
+        network.predict(_example(input_shape, network))
     rows: dict[Layer, Row] = {}
     for path, layer in network.layers_by_path():
         own = list(layer.own_parameters().values())
@@ -101,6 +102,12 @@ def summary(network: Layer, input_shape: tuple[Any, ...]) -> Summary:
         sum(each.value.nbytes for each in parameters),
         sum(each.value.numel() for each in parameters if each.frozen),
     )
+
+
+def _example(given: Any, network: Layer) -> Any:
+    if isinstance(given, Tensor) or (given and isinstance(given[0], Tensor)):
+        return given
+    return _zeros(given, network)
 
 
 def _zeros(shape: tuple[Any, ...], network: Layer) -> Any:
