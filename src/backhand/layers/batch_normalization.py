@@ -125,7 +125,8 @@ class BatchNorm1d(BatchNorm):
     divides by their count n. In `predict` they are the running ones, which move in backward:
     running ← (1 - momentum) running + momentum · batch's, of the variance the unbiased one
     (n / (n - 1)). Where one step uses the layer several times they follow in the order of the
-    backward, the last use first (PyTorch's follow in the order of the forward). Ioffe & Szegedy, "Batch Normalization" (2015), algorithms 1 and 2.
+    backward, the last use first (PyTorch's follow in the order of the forward).
+    Ioffe & Szegedy, "Batch Normalization" (2015), algorithms 1 and 2.
     Shapes: input and output (batch, num_features) or (batch, num_features, length); weight, bias,
     running_mean and running_var (num_features,).
     Backward: with e = error · weight, input error = (e - mean(e) - z · mean(e · z)) /
