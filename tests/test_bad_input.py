@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -215,3 +216,85 @@ def test_a_residual_of_several_tensors_is_refused() -> None:
     network = bh.Residual(bh.MultiHeadAttention(4, 2))
     with pytest.raises(bh.LayerError, match="expected one tensor as input, got a tuple of 2"):
         network((torch.ones(2, 3, 4), torch.ones(2, 3, dtype=torch.bool)))
+
+
+def _layer() -> bh.FullyConnected:
+    return bh.FullyConnected(2, 2)
+
+
+@pytest.mark.parametrize(
+    ("made", "says"),
+    [
+        (lambda: bh.Gate("x"), "Gate: expected a number as max_norm, got 'x'"),
+        (lambda: bh.Gate(True), "Gate: expected a number as max_norm, got True"),
+        (lambda: bh.Accumulation(2.5), "Accumulation: expected a whole number as every, got 2.5"),
+        (lambda: bh.Accumulation(math.nan), "Accumulation: expected a whole number as every"),
+        (lambda: _layer().learn_with("adam"), "expected a UpdateRule as rule, got 'adam'"),
+        (lambda: _layer().learn_with(bh.Adam), "expected a UpdateRule as rule, got <class"),
+        (lambda: _layer().weight.learn_with("adam"), "expected a UpdateRule as rule"),
+        (lambda: _layer().gate_with(bh.Gate), "expected a Gate as gate, got <class"),
+        (lambda: bh.TrainingStep([bh.ReLU()], bh.MSELoss()), "expected a Layer as network"),
+        (lambda: bh.TrainingStep(bh.ReLU(), "mse"), "expected a Loss as loss, got 'mse'"),
+        (lambda: bh.Prediction([bh.ReLU()]), "expected a Layer as network"),
+        (lambda: bh.CrossEntropyLoss(weight=[10**400]), "a vector of finite floats"),
+        (lambda: _layer().to(torch.int64), "FullyConnected.to: expected a floating-point dtype"),
+        (lambda: _layer().to("float64"), "as torch.float64.* or a device, got 'float64'"),
+        (lambda: _layer().weight.to(torch.bool), "expected a floating-point dtype"),
+        (
+            lambda: bh.TrainingStep(_layer(), bh.MSELoss())(
+                torch.ones(1, 2), torch.ones(1, 2), "a"
+            ),
+            "learning rate: expected a number of 0 or more, got 'a'",
+        ),
+    ],
+)
+def test_what_is_of_another_kind_is_refused_in_one_sentence(made, says) -> None:
+    with pytest.raises(TypeError, match=says) as refused:
+        made()
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_orthogonal_weights_are_drawn_in_any_default_dtype(dtype) -> None:
+    before = torch.get_default_dtype()
+    try:
+        torch.set_default_dtype(dtype)
+        weight = bh.GRU(2, 3).parameters()["l0.weight_hh"].value
+    finally:
+        torch.set_default_dtype(before)
+    assert weight.dtype is dtype
+    square = weight[:3].float()
+    assert torch.allclose(square @ square.t(), torch.eye(3), atol=0.03)
+
+
+def test_dampening_without_momentum_has_no_effect_as_in_torch() -> None:
+    ours, theirs = bh.Parameter(torch.zeros(1)), torch.zeros(1, requires_grad=True)
+    ours.learn_with(bh.Momentum(momentum=0.0, dampening=0.3))
+    optimizer = torch.optim.SGD([theirs], 1.0, momentum=0.0, dampening=0.3)
+    for _ in range(3):
+        ours.learn(torch.ones(1), 1.0)
+        theirs.grad = torch.ones(1)
+        optimizer.step()
+    assert torch.equal(ours.value, theirs.detach())
+
+
+@pytest.mark.parametrize(
+    ("layer", "numbers"),
+    [
+        (bh.MultiHeadAttention, {"embed_dim": 8, "num_heads": 4, "num_kv_heads": 2}),
+        (bh.LayerNorm, {"normalized_shape": 8}),
+        (bh.RMSNorm, {"normalized_shape": 8}),
+        (bh.Embedding, {"num_embeddings": 5, "embedding_dim": 2, "padding_idx": 1}),
+        (bh.RotaryEmbedding, {"features": 8}),
+        (bh.SinusoidalPositions, {"features": 8}),
+        (bh.FullyConnected, {"inputs": 2, "outputs": 3}),
+        (bh.LSTM, {"input_size": 2, "hidden_size": 3, "num_layers": 2, "truncation": 2}),
+    ],
+)
+def test_numbers_of_numpy_are_kept_as_ints_and_saved(layer, numbers, tmp_path) -> None:
+    made = layer(**{name: numpy.int64(number) for name, number in numbers.items()})
+    kept = made.settings()
+    assert {name: kept[name] for name in numbers} == numbers
+    assert {type(kept[name]) for name in numbers} == {int}
+    bh.save(made, tmp_path / "layer")
+    assert repr(bh.load(tmp_path / "layer")) == repr(made)

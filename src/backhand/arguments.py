@@ -132,9 +132,16 @@ def checked_rate(learning_rate: Any) -> float:
     """The learning rate as a float; a tensor or array of one number is one, too.
 
     Raises:
+        TypeError: it is nothing that can be compared with a number.
         ValueError: it is negative, not a number, or beyond LARGEST_RATE.
     """
-    if not 0 <= learning_rate <= LARGEST_RATE:
+    try:
+        fits = 0 <= learning_rate <= LARGEST_RATE
+    except TypeError:
+        raise TypeError(
+            f"learning rate: expected a number of 0 or more, got {shown(learning_rate)}"
+        ) from None
+    if not fits:
         raise ValueError(
             "learning rate: expected a finite number of 0 or more, which float32 holds, "
             f"got {learning_rate}"

@@ -7,17 +7,19 @@ the outermost backward settles.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor
 
-from backhand.arguments import checked_rate, shown
+from backhand.arguments import checked_rate, instance, shown
 from backhand.constructed import constructor_of, written
 from backhand.learning.buffer import Buffer
 from backhand.learning.gates import Gate
 from backhand.learning.parameter import Parameter, lay_side_by_side
+from backhand.learning.rules import UpdateRule
 from backhand.learning.settling import settled_after
+from backhand.learning.storage import checked_target
 from backhand.values import (
     Shape,
     Value,
@@ -29,9 +31,6 @@ from backhand.values import (
     settled,
     shape_of,
 )
-
-if TYPE_CHECKING:
-    from backhand.learning.rules import UpdateRule
 
 SameLayer = TypeVar("SameLayer", bound="Layer")
 Part = TypeVar("Part", Parameter, Buffer)
@@ -242,8 +241,10 @@ class Layer:
                 no bias and no norm.
 
         Raises:
+            TypeError: the rule is none, as a class or a name.
             ValueError: there are parameters, and `where` chooses none.
         """
+        instance(f"{type(self).__name__}.learn_with", "rule", rule, UpdateRule)
         found = self.parameters().values()
         parameters = [each for each in found if where is None or where(each)]
         if found and not parameters:
@@ -255,6 +256,8 @@ class Layer:
 
     def gate_with(self: SameLayer, gate: Gate | None) -> SameLayer:
         """Set one gate before every parameter inside (None: learn at once, as at first)."""
+        if gate is not None:
+            instance(f"{type(self).__name__}.gate_with", "gate", gate, Gate)
         for parameter in self.parameters().values():
             parameter.gate_with(gate)
         return self
@@ -273,7 +276,11 @@ class Layer:
         """Convert every parameter, its state and every buffer, in this very layer.
 
         A dtype is for floating-point tensors, and buffers that keep their own are left alone.
+
+        Raises:
+            TypeError: neither a floating-point dtype nor a device.
         """
+        target = checked_target(type(self).__name__, target)
         for part in self.parts().values():
             part.to(target)
         return self

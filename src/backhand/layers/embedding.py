@@ -44,10 +44,13 @@ class Embedding(Layer):
         name = "Embedding"
         self.num_embeddings = whole(name, "num_embeddings", num_embeddings)
         self.embedding_dim = whole(name, "embedding_dim", embedding_dim)
-        if padding_idx is not None and whole(name, "padding_idx", padding_idx, 0) >= num_embeddings:
-            raise ValueError(
-                f"Embedding: expected padding_idx from 0 to {num_embeddings - 1}, got {padding_idx}"
-            )
+        if padding_idx is not None:
+            padding_idx = whole(name, "padding_idx", padding_idx, 0)
+            if padding_idx >= num_embeddings:
+                last = num_embeddings - 1
+                raise ValueError(
+                    f"Embedding: expected padding_idx from 0 to {last}, got {padding_idx}"
+                )
         self.padding_idx = padding_idx
         self.initializer = instance(name, "initializer", initializer, Initializer)
         self.weight = Parameter(initializer(num_embeddings, embedding_dim))

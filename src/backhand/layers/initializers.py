@@ -181,11 +181,14 @@ class Orthogonal(_Scaled):
 
     def __call__(self, outputs: int, inputs: int, *kernel: int) -> Float[Tensor, "..."]:
         columns = _inputs(inputs, kernel)
-        tall = torch.empty(max(outputs, columns), min(outputs, columns)).normal_()
+        dtype = torch.get_default_dtype()
+        drawn = dtype if dtype.itemsize >= 4 else torch.float32  # half floats have no factors
+        shape = (max(outputs, columns), min(outputs, columns))
+        tall = torch.empty(shape, dtype=drawn).normal_()
         basis, triangle = torch.linalg.qr(tall)
         scaled: Tensor = basis * (self.gain * triangle.diagonal().sign())  # uniform over all bases
         matrix = scaled if outputs >= columns else scaled.t()
-        return matrix.reshape(outputs, inputs, *kernel)
+        return matrix.reshape(outputs, inputs, *kernel).to(dtype)
 
 
 @dataclass(frozen=True)

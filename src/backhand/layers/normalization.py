@@ -75,7 +75,8 @@ class _Trailing(Layer):
             raise ValueError(f"{owner}: expected normalized_shape with at least one length")
         self._shape = tuple(whole(owner, "normalized_shape", each) for each in given)
         self._axes = tuple(range(-len(self._shape), 0))
-        self.normalized_shape = normalized_shape
+        whole_shape = isinstance(normalized_shape, tuple | list)
+        self.normalized_shape = type(given)(self._shape) if whole_shape else self._shape[0]
 
     def _expect(self, input: Tensor, weight: Parameter | None) -> None:
         self.expect_tensor(input)

@@ -76,7 +76,7 @@ class SinusoidalPositions(Layer):
 
     def __init__(self, features: int, base: float = 10_000.0) -> None:
         expect_even("SinusoidalPositions", features, base)
-        self.features = features
+        self.features = int(features)
         self.base = float(base)
 
     def forward(
@@ -115,7 +115,7 @@ class RotaryEmbedding(Layer):
 
     def __init__(self, features: int, base: float = 10_000.0, interleaved: bool = True) -> None:
         expect_even("RotaryEmbedding", features, base)
-        self.features = features
+        self.features = int(features)
         self.base = float(base)
         self.interleaved = truth("RotaryEmbedding", "interleaved", interleaved)
 

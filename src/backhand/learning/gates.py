@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from backhand.arguments import real, whole
 from backhand.learning.contributions import Contribution, Whole, sum_of
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ class Gate:
         max_norm: the largest global norm let through; None for no clipping.
 
     Raises:
+        TypeError: max_norm is no number.
         ValueError: max_norm is not positive.
     """
 
@@ -40,9 +42,11 @@ class Gate:
     """Attributes that go from step to step; see Layer.passing."""
 
     def __init__(self, max_norm: float | None = None) -> None:
-        if max_norm is not None and not max_norm > 0:
-            raise ValueError(f"max_norm: expected a positive number, got {max_norm}")
-        self.max_norm = None if max_norm is None else float(max_norm)
+        if max_norm is not None:
+            max_norm = real(type(self).__name__, "max_norm", max_norm)
+            if not max_norm > 0:
+                raise ValueError(f"max_norm: expected a positive number, got {max_norm}")
+        self.max_norm = max_norm
         self._held: dict[Parameter, list[Contribution]] = {}
         self._rates: dict[Parameter, float] = {}
 
@@ -108,6 +112,7 @@ class Accumulation(Gate):
         max_norm: clip the mean by its global norm (see Gate); None for no clipping.
 
     Raises:
+        TypeError: every is no whole number, or max_norm no number.
         ValueError: every is less than 1, or max_norm not positive.
     """
 
@@ -118,9 +123,7 @@ class Accumulation(Gate):
 
     def __init__(self, every: int, max_norm: float | None = None) -> None:
         super().__init__(max_norm)
-        if every < 1:
-            raise ValueError(f"every: expected 1 or more backwards to an update, got {every}")
-        self.every = every
+        self.every = whole("Accumulation", "every", every)
         self.count = 0
         self._sums: dict[Parameter, Tensor] = {}
 

@@ -3,24 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 from torch.overrides import has_torch_function_unary
 
+from backhand.arguments import instance
 from backhand.learning.contributions import Contribution, Factors, Rows, Summed, Whole
 from backhand.learning.gates import Gate
 from backhand.learning.interrupts import InferenceMode
-from backhand.learning.rules import SGD
+from backhand.learning.rules import SGD, UpdateRule
 from backhand.learning.settling import count_update, hold, learns_at_once, rehearsed_updates
-from backhand.learning.storage import all_on_their_own, lasting
+from backhand.learning.storage import all_on_their_own, checked_target, lasting
 from backhand.learning.tally import Tally
-
-if TYPE_CHECKING:
-    from backhand.learning.rules import UpdateRule
-
 
 _DESCENT = SGD()
 
@@ -155,6 +152,7 @@ class Parameter:
 
     def learn_with(self, rule: UpdateRule) -> None:
         """Set the rule, with fresh state (none while frozen) and the step number at 0."""
+        instance(repr(self), "rule", rule, UpdateRule)
         self.rule = rule
         self.state = {} if self.frozen else self._fresh_state()
         self.updates = 0
@@ -168,6 +166,8 @@ class Parameter:
 
     def gate_with(self, gate: Gate | None) -> None:
         """Set the gate; None to learn at once (by the sum, where shared)."""
+        if gate is not None:
+            instance(repr(self), "gate", gate, Gate)
         self.gate = gate
         if gate is not None:
             with InferenceMode(False):
@@ -175,6 +175,7 @@ class Parameter:
 
     def to(self, target: torch.dtype | torch.device | str) -> None:
         """Convert the value and the rule's state to a dtype or device."""
+        target = checked_target(repr(self), target)
         with InferenceMode(False):
             self.value = self.value.to(target)
             self.state = {name: tensor.to(target) for name, tensor in self.state.items()}

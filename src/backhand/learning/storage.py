@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import torch
 from torch import Tensor
 
+from backhand.arguments import shown
 from backhand.learning.interrupts import InferenceMode
 
 
@@ -15,6 +17,23 @@ def on_its_own(tensor: Tensor) -> Tensor:
     if tensor.untyped_storage().nbytes() > tensor.nbytes:
         return tensor.detach().clone()
     return tensor
+
+
+def checked_target(owner: str, target: Any) -> torch.dtype | torch.device:
+    """What to convert weights to: a dtype of floats, or a device.
+
+    Raises:
+        TypeError: it is something else; a dtype of whole numbers would cut the weights off.
+    """
+    if isinstance(target, torch.dtype) and target.is_floating_point:
+        return target
+    try:
+        return torch.device(target)
+    except (RuntimeError, TypeError, ValueError):
+        raise TypeError(
+            f"{owner}.to: expected a floating-point dtype (as torch.float64) or a device, "
+            f"got {shown(target)}"
+        ) from None
 
 
 def all_on_their_own(tensors: Mapping[str, Any]) -> dict[str, Any]:

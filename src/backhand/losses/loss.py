@@ -228,7 +228,7 @@ def checked_numbers(loss: Loss, name: str, values: Numbers | None) -> Tensor | N
     try:
         dtype = None if isinstance(values, Tensor) else torch.float64
         tensor = torch.as_tensor(values, dtype=dtype)
-    except (TypeError, ValueError, RuntimeError):
+    except (TypeError, ValueError, RuntimeError, OverflowError):
         raise TypeError(f"{expected}, got {shown(values)}") from None
     if not tensor.is_floating_point() or tensor.dim() > 1 or not tensor.isfinite().all():
         raise ValueError(f"{expected}, got {shown(values)}")

@@ -59,9 +59,8 @@ class MultiHeadAttention(Layer):
     ) -> None:
         name = type(self).__name__
         kv_heads = _expect_heads(embed_dim, num_heads, num_kv_heads)
-        self.embed_dim = embed_dim
-        self.num_heads = num_heads
-        self.num_kv_heads = num_kv_heads
+        self.embed_dim, self.num_heads = int(embed_dim), int(num_heads)
+        self.num_kv_heads = None if num_kv_heads is None else kv_heads
         self.bias = truth(name, "bias", bias)
         self.causal = truth(name, "causal", causal)
         self.kdim = None if kdim is None else whole(name, "kdim", kdim)
@@ -141,7 +140,7 @@ def _expect_heads(embed_dim: int, num_heads: int, num_kv_heads: int | None) -> i
             f"{name}: expected num_heads divisible by num_kv_heads, got "
             f"num_heads={num_heads}, num_kv_heads={num_kv_heads}"
         )
-    return kv_heads
+    return int(kv_heads)
 
 
 class SplitHeads(Layer):

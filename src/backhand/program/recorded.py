@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 import torch
 from torch import Tensor
 
-from backhand.arguments import shown
+from backhand.arguments import instance, shown
 from backhand.layer import Layer
 from backhand.learning.interrupts import InferenceMode
 from backhand.losses import Loss
@@ -55,7 +55,7 @@ class Recorded:
 
     def __init__(self, network: Layer, loss: Loss | None, engine: Engine | None) -> None:
         self._forget()
-        self.network = network
+        self.network = instance(type(self).__name__, "network", network, Layer)
         self.loss = loss
         self._asked_for = engine
 

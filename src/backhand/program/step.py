@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int64
 from torch import Tensor
 
-from backhand.arguments import LARGEST_RATE, checked_rate
+from backhand.arguments import LARGEST_RATE, checked_rate, instance, truth
 from backhand.layer import Layer
 from backhand.learning.parameter import lay_side_by_side
 from backhand.losses import Loss
@@ -54,8 +54,9 @@ class TrainingStep(Recorded):
     def __init__(
         self, network: Layer, loss: Loss, engine: Engine | None = None, losses: bool = True
     ) -> None:
+        instance("TrainingStep", "loss", loss, Loss)
         super().__init__(network, loss, engine)
-        self.losses = losses
+        self.losses = truth("TrainingStep", "losses", losses)
         lay_side_by_side(network.parameters().values())
 
     def __call__(

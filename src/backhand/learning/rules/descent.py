@@ -101,7 +101,7 @@ class Momentum(UpdateRule):
         momentum: in [0, 1); default 0.9.
         nesterov: default False.
         weight_decay: default 0.
-        dampening: in [0, 1]; default 0.
+        dampening: in [0, 1]; default 0. Without momentum it has no effect, as in torch.optim.
 
     Raises:
         ValueError: a hyperparameter outside its range, or dampening with Nesterov's correction.
@@ -152,7 +152,7 @@ class Momentum(UpdateRule):
         self._follow(parameter, velocity, learning_rate)
 
     def _share(self, parameter: Parameter) -> float:
-        if not self.dampening:
+        if not self.dampening or not self.momentum:
             return 1.0
         # 0 to the power of t - 1 is 1 at the first update and 0 after: a choice that a recorded
         # step makes anew at each step.
