@@ -52,6 +52,15 @@ CASES = [
     over_features(
         "Concatenate", lambda width: bh.Concatenate([FullyConnected(width, 2), tower3(width)])
     ),
+    over_features(
+        "Concatenate, dim=1",
+        lambda width: bh.Sequential(
+            [
+                bh.Stack([FullyConnected(width, 3), tower3(width)]),
+                bh.Concatenate([FullyConnected(3, 3), bh.Tanh()], dim=1),
+            ]
+        ),
+    ),
     over_features("Stack", lambda width: bh.Stack([FullyConnected(width, 3), tower3(width)])),
     over_features(
         "Stack, averaged",

@@ -115,7 +115,7 @@ class BatchNorm(Layer):
             raise LayerError(
                 f"{self!r} expected input {self.axes_expected}, got {tuple(input.shape)}"
             )
-        expect_channels(self, input, self.num_features, value_of(self.weight))
+        expect_channels(self, input, self.num_features, value_of(self.weight or self.running_mean))
 
 
 class BatchNorm1d(BatchNorm):

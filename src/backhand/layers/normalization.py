@@ -12,6 +12,7 @@ from torch import Tensor
 
 from backhand.arguments import finite, truth, whole
 from backhand.layer import Layer, LayerError
+from backhand.learning.buffer import Buffer
 from backhand.learning.parameter import Parameter
 
 
@@ -50,9 +51,9 @@ def affine(z: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
     return z * weight if bias is None else torch.addcmul(bias, z, weight)
 
 
-def value_of(parameter: Parameter | None) -> Tensor | None:
-    """The parameter's value, where there is one."""
-    return None if parameter is None else parameter.value
+def value_of(part: Parameter | Buffer | None) -> Tensor | None:
+    """The parameter's or buffer's value, where there is one."""
+    return None if part is None else part.value
 
 
 def small(layer: Layer, eps: float) -> float:

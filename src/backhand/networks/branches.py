@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backhand.arguments import instance
+from backhand.arguments import LARGEST, instance, whole
 from backhand.layer import Layer, LayerError, placed
 from backhand.networks.parts import check_child
 from backhand.networks.sharing import layers_in, share_repeated
@@ -146,24 +146,42 @@ class Product(Branches):
 
 
 class Concatenate(Branches):
-    """output = the branches' outputs side by side along the last axis.
+    """output = the branches' outputs side by side along one axis.
 
-    Shapes: branch i's output (*batch, features_i), the output (*batch, Σ features_i).
+    Shapes: branch i's output (*batch, features_i), the output (*batch, Σ features_i); likewise
+    for another axis.
     Backward: each branch gets its own part of the error.
-    Raises LayerError where the leading axes differ.
+
+    Args:
+        branches: at least one layer.
+        dim: the axis; default the last. 1 joins the channels of images.
+
+    Raises:
+        TypeError: dim is no whole number, or a branch no Layer.
+        LayerError: (at a call) the outputs lack the axis, or differ along another.
     """
+
+    def __init__(self, branches: Iterable[Layer], dim: int = -1) -> None:
+        super().__init__(branches)
+        self.dim = whole("Concatenate", "dim", dim, least=-LARGEST)
 
     def forward(
         self, input: Any, training: bool
     ) -> tuple[Float[Tensor, "*batch features"], tuple[list[int], list[Any]]]:
         outputs, memories = self.fan_out(input, training)
+        first, dim = outputs[0], self.dim
+        if not -first.dim() <= dim < first.dim():
+            raise LayerError(
+                f"Concatenate expected outputs with an axis {dim}, got {tuple(first.shape)}"
+            )
+        others = _without_axis(first, dim)
         for i, output in enumerate(outputs):
-            if output.shape[:-1] != outputs[0].shape[:-1]:
+            if output.dim() != first.dim() or _without_axis(output, dim) != others:
                 raise LayerError(
-                    f"Concatenate expected leading axes {tuple(outputs[0].shape[:-1])} as "
-                    f"branch 0's, got {tuple(output.shape)} from branch {i}"
+                    f"Concatenate expected axes as branch 0's {tuple(first.shape)} but for "
+                    f"axis {dim}, got {tuple(output.shape)} from branch {i}"
                 )
-        return torch.cat(outputs, dim=-1), ([each.shape[-1] for each in outputs], memories)
+        return torch.cat(outputs, dim=dim), ([each.shape[dim] for each in outputs], memories)
 
     def propagate(
         self,
@@ -172,7 +190,13 @@ class Concatenate(Branches):
         learning_rate: float,
     ) -> Any:
         widths, memories = memory
-        return self.fan_in(list(torch.split(error, widths, dim=-1)), memories, learning_rate)
+        return self.fan_in(list(torch.split(error, widths, dim=self.dim)), memories, learning_rate)
+
+
+def _without_axis(output: Tensor, dim: int) -> list[int]:
+    shape = list(output.shape)
+    del shape[dim]
+    return shape
 
 
 class Stack(Branches):

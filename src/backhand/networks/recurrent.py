@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any, ClassVar
 
 import torch
@@ -47,6 +48,10 @@ class Recurrent(Layer):
         self.truncation = None if truncation is None else whole(name, "truncation", truncation)
         self.return_state = truth(name, "return_state", return_state)
         self._between = Dropout(dropout)
+        if self.dropout and self.num_layers == 1:
+            warnings.warn(
+                f"{name}: dropout={dropout} stands between layers, and there is one", stacklevel=2
+            )
         directions = (False, True) if bidirectional else (False,)
         self._cells: list[dict[str, Recurrence]] = []
         for depth in range(num_layers):
@@ -63,6 +68,15 @@ class Recurrent(Layer):
     def children(self) -> dict[str, Layer]:
         """The layers by PyTorch's names: l0, l0_reverse, l1 …"""
         return {name: cell for cells in self._cells for name, cell in cells.items()}
+
+    def check_values(self, input: Any) -> None:
+        x, _, lengths = self._parts(input)
+        for each in lengths:
+            if each.numel() and not 0 <= int(each.min()) <= int(each.max()) <= x.shape[1]:
+                wrong = int(each.min()) if each.min() < 0 else int(each.max())
+                raise LayerError(
+                    f"{self!r} expected lengths from 0 to the time {x.shape[1]}, got {wrong}"
+                )
 
     def forward(self, input: Any, training: bool) -> tuple[Any, Any]:
         x, initial, lengths = self._parts(input)
