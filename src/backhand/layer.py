@@ -64,6 +64,11 @@ class Layer:
     """Attributes that go from call to call. A recorded step depends on all others of a layer, and
     of whatever hangs there; a class that keeps more of the kind names it likewise."""
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if isinstance(value, Parameter):
+            value.note_place()
+
     # What an author of a layer writes.
 
     def forward(self, input: Any, training: bool) -> tuple[Any, Any]:

@@ -50,12 +50,18 @@ class Parameter:
         self.gate: Gate | None = None
         self.shared = False
         """Whether one step uses it in several places: then one update, by the sum."""
+        self._placed = False
         self._frozen = False
         self.counted: float = 0
         """The updates that were counted one by one."""
         self.tally = Tally()
         """Of the updates by recorded steps, which are counted for many parameters in one."""
         self._turned: list[Any] = [None, 0, (), None]
+
+    def note_place(self) -> None:
+        """It has become a layer's; at the second time it is tied, and so shared."""
+        self.shared = self.shared or self._placed
+        self._placed = True
 
     @property
     def transposed(self) -> Tensor:

@@ -171,8 +171,7 @@ def learns_at_once(parameter: Parameter) -> bool:
         if parameter in learnt:
             raise RuntimeError(
                 f"{parameter!r} got a second contribution in one backward after learning from "
-                "the first; call share(layer) in the constructor of what uses the layer twice, and "
-                "tie a weight before the container of both is made"
+                "the first; call share(layer) in the constructor of what uses the layer twice"
             )
         learnt.add(parameter)
     if here.rehearsal is None:
