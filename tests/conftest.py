@@ -34,6 +34,13 @@ def _one_thread_and_one_seed():
 
 
 @pytest.fixture
+def unchecked(monkeypatch):
+    """Shapes and types are checked where layers, losses and rules are tested; what makes thousands
+    of their calls goes without, for checking takes most of the time."""
+    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+
+
+@pytest.fixture
 def quick_compiler(tmp_path, monkeypatch):
     """Gcc that does not optimize: what it is given is the same."""
     script = tmp_path / "quick"

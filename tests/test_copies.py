@@ -14,6 +14,8 @@ from backhand.estimators import TableClassifier
 from backhand.program import Native
 from cases import every_rule
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 COPIES = {"deepcopy": copy.deepcopy, "pickle": lambda one: pickle.loads(pickle.dumps(one))}
 INPUT, TARGET = torch.randn(40, 3), torch.randn(40, 2)
 copies = pytest.mark.parametrize("how", COPIES)

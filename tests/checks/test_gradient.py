@@ -11,6 +11,8 @@ from backhand import GradientMismatch, gradient_check
 from cases import LAYERS
 from cases.case import everything, same, snapshot
 
+pytestmark = pytest.mark.usefixtures("unchecked")
+
 
 @pytest.mark.parametrize("case", [case for case in LAYERS if case.derivative], ids=str)
 def test_passes_every_layer(case) -> None:

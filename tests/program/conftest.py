@@ -1,10 +1,8 @@
-"""Shapes and types are checked where layers, losses and rules are tested; here they train for
-thousands of steps, and checking takes most of the time."""
+"""Programs train for thousands of steps."""
 
-import jaxtyping
 import pytest
 
 
 @pytest.fixture(autouse=True)
-def _unchecked(monkeypatch):
-    monkeypatch.setattr(jaxtyping.config, "jaxtyping_disable", True)
+def _unchecked(unchecked) -> None:
+    """All of them go without the check of shapes."""

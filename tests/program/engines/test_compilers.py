@@ -174,7 +174,7 @@ def test_a_time_limit_counts_once(compiler, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(compiling, "SECONDS", 0.2)
     compiler(HANGS.format(pids=tmp_path / "pids"))
     with pytest.raises(CannotCompile, match="did not end"):
-        compiling.load("#pragma omp parallel for\n")
+        compiling.load_library("#pragma omp parallel for\n")
     assert len(pids(tmp_path / "pids")) == 2
 
 

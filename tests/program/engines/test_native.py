@@ -253,7 +253,8 @@ def test_inputs_that_are_not_contiguous() -> None:
     torch.testing.assert_close(native, network.predict(inputs))
 
 
-def test_a_class_out_of_range_stops_before_memory_is_touched() -> None:
+def test_a_class_out_of_range_stops_before_memory_is_touched(monkeypatch) -> None:
+    monkeypatch.setattr(bh.CrossEntropyLoss, "check_values", lambda *_: None)  # at the door
     step = bh.TrainingStep(small_network(), bh.CrossEntropyLoss(), Native())
     step.record(torch.zeros(4, 3), torch.zeros(4, dtype=torch.int64))
     with pytest.raises(IndexError, match="gather in the loss: an index is out of range"):
