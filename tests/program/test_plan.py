@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -171,3 +172,22 @@ def test_a_plan_prints() -> None:
     line = record_prediction(bh.FullyConnected(3, 2), [torch.randn(2, 3)])
     printed = str(plan_line(line, ["prediction"])).splitlines()
     assert [each for each in printed if each != "prepare"] == PRINTED.splitlines()
+
+
+class MadeAgain(bh.Layer):
+    """tanh(input), which its propagate makes again, so as not to keep it."""
+
+    def forward(self, input, training):
+        return torch.tanh(input) * 2, input
+
+    def propagate(self, error, memory, learning_rate):
+        output = torch.tanh(memory)
+        return error * 2 * (1 - output * output)
+
+
+@pytest.mark.parametrize(("rows", "times"), [(8, 1), (2000, 2)])
+def test_what_is_large_and_made_again_is_not_kept_for_the_way_back(rows, times) -> None:
+    network = bh.Sequential([bh.FullyConnected(4, 200), MadeAgain(), bh.FullyConnected(200, 2)])
+    step = bh.TrainingStep(network, bh.MSELoss(), bh.Replay())
+    step.record(torch.randn(rows, 4), torch.randn(rows, 2))
+    assert sum(each.name == "tanh" for each in step.latest.plan.operations) == times

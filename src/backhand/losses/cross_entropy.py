@@ -157,12 +157,11 @@ class CrossEntropyLoss(_OfClasses):
     ) -> Float[Tensor, "*batch classes"]:
         if target.is_floating_point():
             distribution = self._distribution(prediction, target)
-            softmax = torch.exp(torch.log_softmax(prediction, -1))
+            softmax = torch.softmax(prediction, -1)
             pull = distribution.sum(-1, keepdim=True)
             return self._scaled(softmax * pull - distribution, None)
         index, shares = self._shares(prediction, target)
-        # The softmax by the logarithm that the value needs, too: recorded, it is formed once.
-        softmax = torch.exp(torch.log_softmax(prediction, -1))
+        softmax = torch.softmax(prediction, -1)
         even = self.label_smoothing / prediction.shape[-1]
         if shares is None:
             own = torch.full_like(index, 1 - self.label_smoothing, dtype=prediction.dtype)

@@ -99,11 +99,16 @@ def _bind_constants(plan: Plan) -> None:
 # Repeated work.
 
 
+LARGEST_KEPT = 1 << 20
+"""Bytes of a result up to which the way back uses what the forward had; beyond, it is made again,
+as layers do so as not to keep it: memory matters more than time there."""
+
+
 def _do_repeated_work_once(plan: Plan) -> None:
     """An operation on the same values as an earlier one is replaced by that one's result."""
     writers = Counter(view.storage for each in plan.operations for view in each.targets)
     versions: Counter[int] = Counter()
-    done: dict[Hashable, View] = {}
+    done: dict[Hashable, tuple[View, str]] = {}
     instead: dict[int, int] = {}
     kept = []
     for operation in plan.operations:
@@ -118,11 +123,14 @@ def _do_repeated_work_once(plan: Plan) -> None:
             and plan.storages[target.storage].kind == TEMPORARY
             and writers[target.storage] == 1
         )
-        if pure and key in done and done[key].lies_as(target):
-            instead[target.storage] = done[key].storage
-            continue
+        if pure and key in done:
+            earlier, phase = done[key]
+            at_hand = phase in (operation.phase, "loss") or target.nbytes <= LARGEST_KEPT
+            if at_hand and earlier.lies_as(target):
+                instead[target.storage] = earlier.storage
+                continue
         if pure:
-            done[key] = target
+            done[key] = target, operation.phase
         for view in operation.targets:
             versions[view.storage] += 1
         kept.append(operation)
