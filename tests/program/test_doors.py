@@ -303,3 +303,10 @@ def test_a_token_out_of_range_is_refused_by_its_layer(wrong) -> None:
     for use in (joined, joined.predict, bh.Prediction(joined)):
         with pytest.raises(bh.LayerError, match=f"class indices from 0 to 4, got {wrong}"):
             use((hidden, torch.tensor([0, wrong])))
+
+
+@every_engine
+def test_data_that_are_the_negative_of_their_memory_predict_with_their_sign(engine) -> None:
+    network, data = bh.FullyConnected(4, 2), torch._neg_view(torch.randn(8, 4))
+    found = bh.Prediction(network, engine).run(data, batch_size=4)
+    torch.testing.assert_close(found, network.predict(data))

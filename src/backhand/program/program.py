@@ -149,7 +149,9 @@ class Program:
         self, data: Sequence[Tensor], order: Tensor, learning_rates: Sequence[float]
     ) -> Tensor | None:
         """One run for each rate, each on the next batch of rows in `order`; their losses."""
-        data = [each.clone() if self._lies_in_written(each) else each for each in data]
+        data = [
+            each.clone() if self._lies_in_written(each) else each.resolve_neg() for each in data
+        ]
         return self.bound.run_many(data, order, self.scalar_values_ahead(learning_rates))
 
 

@@ -103,7 +103,7 @@ class TrainingStep(Recorded):
         if order.dtype is not torch.int64:
             raise TypeError(f"run: expected an order of int64 rows, got {order.dtype}")
         input, target = self._inputs(inputs), self._tensors("target", targets)
-        data = [each.resolve_neg() for each in (*input, *target)]
+        data = [*input, *target]
         whole = len(order) // size
         losses: list[Tensor | None] = []
         if whole and not self._structure_now().gates:
