@@ -16,7 +16,6 @@ from backhand.learning.parameter import ALIGNMENT, Parameter
 from backhand.learning.tally import counted_together
 from backhand.program.engines import Engine
 from backhand.program.engines.choice import bind
-from backhand.program.engines.native.engine import Compiled
 from backhand.program.line import Line
 from backhand.program.memory import Memory, memory_of
 from backhand.program.plan import Plan
@@ -57,24 +56,27 @@ class Program:
         """For each live scalar the first step number of its parameters; None for a rate."""
 
     def bound_to(self, pairs: Mapping[int, tuple[Tensor, Tensor]]) -> Program | None:
-        """The same program of a copy of the network, where Native runs it and it changes nothing.
+        """The same program of a copy of the network, where it changes nothing.
 
         Args:
             pairs: a tensor here and the copy's in its place, by the address of its memory here.
 
         Returns:
-            None where it is another engine, or a tensor of the copy lies another way.
+            None where its engine must bind anew, or a tensor of the copy lies another way.
         """
-        if not isinstance(self.bound, Compiled) or self._written:
+        if self._written:
             return None
         outside = {}
-        for number in self.bound.storages & self._outside.keys():
+        for number in self.plan.storages.keys() & self._outside.keys():
             pair = pairs.get(self._outside[number].untyped_storage().data_ptr())
             if pair is None or not _lie_alike(*pair):
                 return None
             outside[number] = pair[1]
+        bound = self.bound.bound_to(outside)
+        if bound is None:
+            return None
         twin = copy.copy(self)
-        twin._outside, twin.bound, twin._turn = outside, self.bound.bound_to(outside), -1
+        twin._outside, twin.bound, twin._turn = outside, bound, -1
         return twin
 
     def _written_outside(self, outside: Mapping[int, Tensor]) -> list[int]:

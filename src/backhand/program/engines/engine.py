@@ -63,6 +63,10 @@ class Bound(Protocol):
         """
         ...
 
+    def bound_to(self, outside: Mapping[int, Tensor]) -> Bound | None:
+        """The same on other tensors that were there before; None where it must be bound anew."""
+        ...
+
     def in_place(self, batch: Sequence[Tensor]) -> tuple[Callable[..., None], list[Tensor]]:
         """What runs on these very tensors, contiguous and aligned, whatever they hold by then.
 

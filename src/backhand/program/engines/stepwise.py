@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -43,6 +43,9 @@ class Stepwise:
         if found is None or isinstance(found, Tensor):
             return None if found is None else found.clone()
         return tuple(each.clone() for each in found)
+
+    def bound_to(self, outside: Mapping[int, Tensor]) -> None:
+        """See Bound: its views are made as it is bound."""
 
     def _in_inference(self, values: Sequence[Any]) -> Any:
         with InferenceMode(True):

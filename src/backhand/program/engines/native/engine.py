@@ -60,7 +60,6 @@ class Compiled:
         self.tally = Tally()
         self._plan = plan
         self._code = code
-        self.storages = frozenset(code.storages)
         self._random = code.random
         self._views = list(plan.arguments.values())
         self._results = list(plan.results.values())
