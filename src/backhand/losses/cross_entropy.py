@@ -105,7 +105,7 @@ class CrossEntropyLoss(_OfClasses):
     Shapes: prediction (*batch, classes), target (*batch) of int64 class indices, or
     (*batch, classes), of the prediction's dtype; n rows in all.
     Backward: error = (softmax(z) - p) / n; in general (softmax(z) Σ w p - w p) over the same
-    divisor. Both from log softmax(z), right for logits of any size.
+    divisor. Both are right for logits of any size.
 
     Args:
         label_smoothing: s, in [0, 1); default 0.
