@@ -96,3 +96,26 @@ def test_plain_and_recorded_steps_share_a_gate(engine) -> None:
         plain(twins[0])(x, ys[0], 0.1)
         plain(twins[1])(x, ys[1], 0.05)
         assert_alike(recorded, twins, engine)
+
+
+@every_engine
+def test_fewer_micro_batches_than_are_summed_by_then_update_at_the_next(engine) -> None:
+    torch.manual_seed(0)
+    network = bh.FullyConnected(3, 2, bias=False).to(torch.float64).gate_with(bh.Accumulation(4))
+    twin = copy.deepcopy(network)
+    step, other = bh.TrainingStep(network, LOSS, engine), plain(twin)
+    before, gradients = network.weight.value.clone(), []
+    for i in range(9):
+        x, y = torch.randn(5, 3).double(), torch.randn(5, 2).double()
+        if i == 3:
+            for each in (network, twin):
+                each.weight.gate.every = 2
+        if i < 4:
+            gradients.append(bh.gradients(copy.deepcopy(network), LOSS, x, y)["weight"])
+        step(x, y, 0.1)
+        other(x, y, 0.1)
+        assert_alike([network], [twin], engine)
+        if i == 3:
+            mean = torch.stack(gradients).mean(0)
+            torch.testing.assert_close(network.weight.value, before - 0.1 * mean)
+    assert network.weight.gate.phase == 1

@@ -105,7 +105,8 @@ class Accumulation(Gate):
     Over equal micro-batches that is the gradient of the whole batch. The gradients' sums take
     as much memory as the weights. A backward that fails drops the micro-batches summed so far;
     what is frozen, or behind another gate, when an update is due does not move, and its sum is
-    forgotten.
+    forgotten. Where `every` is set to fewer than are summed by then, the next backward updates,
+    by the mean of all that are.
 
     Args:
         every: how many outermost backwards make one update.
@@ -144,11 +145,16 @@ class Accumulation(Gate):
         return self.count
 
     def take_over(self, contributors: Iterable[Parameter], learning_rate: float) -> None:
-        self.count = (self.count + 1) % self.every
-        if self.count == 0:  # the step has made the update
+        if self._is_due():  # the step has made the update
+            self.count = 0
             self._rates.clear()
         else:
+            self.count += 1
             self._rates.update(dict.fromkeys(contributors, learning_rate))
+
+    def _is_due(self) -> bool:
+        """Whether the backward that ends now is the last before an update."""
+        return self.count + 1 >= self.every
 
     def _still_before(self, parameter: Parameter) -> bool:
         """Whether it is this gate, or the one it stands in for in a recording."""
@@ -156,11 +162,11 @@ class Accumulation(Gate):
         return gate is not None and gate.tensors(parameter).get("sum") is self._sums[parameter]
 
     def settle(self) -> None:
-        if (self.count + 1) % self.every:
+        if not self._is_due():
             self.count += 1
             return
         due = [parameter for parameter in self._rates if self._still_before(parameter)]
-        self.release({p: Whole(self._sums[p] / self.every) for p in due})
+        self.release({p: Whole(self._sums[p] / (self.count + 1)) for p in due})
         self.drop()
 
     def drop(self) -> None:
