@@ -19,7 +19,7 @@ rooms = [room.name for room in pkgutil.iter_modules(package.submodule_search_loc
 checked = [f"backhand.{room}" for room in rooms if room != "program"]
 
 with install_import_hook(checked, "typechecking.checked"):
-    import backhand  # noqa: F401
+    import backhand.exports  # noqa: F401
 
 settings.register_profile("backhand", max_examples=25, deadline=None, derandomize=True)
 settings.load_profile("backhand")

@@ -17,6 +17,7 @@ app = typer.Typer(
     help="Neural networks whose every backward pass is written by hand.",
     add_completion=False,
     no_args_is_help=True,
+    rich_markup_mode=None,  # loading rich takes longer than all else that help needs
     pretty_exceptions_enable=False,
 )
 
