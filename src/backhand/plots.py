@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import io
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from matplotlib import font_manager, rc_context
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -20,8 +25,24 @@ from backhand.training import History
 
 TRAIN, TEST, INK, PALE = "#d1495b", "#00798c", "#30343f", "#e8e8ee"
 
+COLOURS = (TEST, TRAIN, "#e09f3e", "#5f6caf", "#4f8a5b", "#8a5a83")
+"""Of lines beside each other."""
+
+WIDTH, HEIGHT = 5.6, 4.2
+"""Of a picture, in inches: all have one width."""
+
 MOST_LABELS = 20
 """Names that fit beside a picture."""
+
+FEW_DOTS, MOST_DOTS = 40, 2000
+"""Rows up to which each is drawn by itself, and from which their dots are one bitmap."""
+
+WORLD = (
+    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans", "Noto Sans Arabic", "Noto Sans Hebrew",
+    "Noto Sans Devanagari", "Noto Sans Thai", "Arial Unicode MS", "Hiragino Sans", "PingFang SC",
+    "Microsoft YaHei", "Malgun Gothic", "Yu Gothic", "WenQuanYi Micro Hei",
+)  # fmt: skip
+"""Fonts with scripts that DejaVu Sans lacks, used where they are installed."""
 
 
 def curves(histories: Sequence[History], measure: str, title: str, log: bool = False) -> Figure:
@@ -29,7 +50,7 @@ def curves(histories: Sequence[History], measure: str, title: str, log: bool = F
 
     The band reaches from the 10th to the 90th percentile; a thin line marks the extremes.
     """
-    figure, axes = _figure(7.2, 4.2)
+    figure, axes = _figure()
     for data, colour in (("train", TRAIN), ("test", TEST)):
         length = min(len(history) for history in histories)
         columns = [history.column(f"{data}_{measure}")[:length] for history in histories]
@@ -54,7 +75,7 @@ def boundary(network: Layer, data: Data, circle: bool = True, resolution: int = 
 
     The thick line is where the output is 0.5; points on the wrong side of it are crossed.
     """
-    figure, axes = _figure(5.6, 5.0)
+    figure, axes = _figure(WIDTH, 5.0)
     ticks = torch.linspace(0, 1, resolution)
     grid = torch.cartesian_prod(ticks, ticks)
     surface = network.predict(grid).reshape(resolution, resolution).t().numpy()
@@ -88,10 +109,11 @@ def _scatter(axes: Axes, data: Data, prediction: Tensor) -> None:
 
 def training(losses: Sequence[float], scores: Sequence[float], score: str) -> Figure:
     """The loss and the score on rows held out over the epochs, and the epoch that is kept."""
-    figure, axes = _figure(7.2, 4.2)
+    figure, axes = _figure()
     epochs = range(1, len(losses) + 1)
-    axes.plot(epochs, losses, color=TRAIN, linewidth=2, label="loss on the training rows")
-    axes.plot(epochs[: len(scores)], scores, color=TEST, linewidth=2, label=f"{score}, held out")
+    mark = "o" if len(losses) == 1 else None
+    axes.plot(epochs, losses, color=TRAIN, marker=mark, label="loss on the training rows")
+    axes.plot(epochs[: len(scores)], scores, color=TEST, marker=mark, label=f"{score}, held out")
     if scores:
         least = min(scores)
         kept = len(scores) - list(reversed(scores)).index(least)
@@ -111,13 +133,12 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.grid(False)
-    if len(classes) <= MOST_LABELS:
-        names = [each if len(each) <= 16 else f"{each[:15]}…" for each in classes]
-        axes.set_xticks(range(len(classes)), names, rotation=90 if len(classes) > 4 else 0)
-        axes.set_yticks(range(len(classes)), names)
-        for (row, column), count in np.ndenumerate(counts):
-            colour = "white" if shares[row, column] > 0.5 else INK
-            axes.text(column, row, f"{count}", ha="center", va="center", color=colour, fontsize=8)
+    names = [_name(each) for each in classes]
+    axes.set_xticks(range(len(classes)), names, rotation=90 if len(classes) > 4 else 0)
+    axes.set_yticks(range(len(classes)), names)
+    for (row, column), count in np.ndenumerate(counts):
+        colour = "white" if shares[row, column] > 0.5 else INK
+        axes.text(column, row, f"{count}", ha="center", va="center", color=colour, fontsize=8)
     axes.set_xlabel("predicted")
     axes.set_ylabel("true")
     axes.set_title("Confusion", loc="left")
@@ -126,9 +147,10 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
 
 def calibration(claimed: Sequence[float], right: Sequence[float]) -> Figure:
     """How sure the model was of its class, and how often it was right then."""
-    figure, axes = _figure(4.8, 4.4)
+    figure, axes = _figure()
     axes.plot([0, 1], [0, 1], color=INK, linestyle="--", linewidth=1, label="perfect")
-    axes.plot(claimed, right, "o-", color=TEST, linewidth=2, label="test rows, in ten parts")
+    parts = f"test rows, in {len(claimed)} parts" if len(claimed) > 1 else "test rows"
+    axes.plot(claimed, right, "o-", color=TEST, label=parts)
     axes.set_xlabel("probability of the predicted class")
     axes.set_ylabel("share that is right")
     axes.set_title("Calibration", loc="left")
@@ -136,10 +158,45 @@ def calibration(claimed: Sequence[float], right: Sequence[float]) -> Figure:
     return figure
 
 
+def roc(lines: Mapping[str, tuple[np.ndarray, np.ndarray, float]]) -> Figure:
+    """True positives over false positives, by the probability asked for.
+
+    Args:
+        lines: by class: the false and the true positive rates, and the area under them.
+    """
+    figure, axes = _figure()
+    axes.plot([0, 1], [0, 1], color=INK, linestyle="--", linewidth=1)
+    for colour, (name, (false, true, area)) in zip(COLOURS, lines.items(), strict=False):
+        axes.plot(false, true, color=colour, label=f"{_name(name)}: area {area:.3f}")
+    axes.set_xlabel("false positive rate")
+    axes.set_ylabel("true positive rate")
+    axes.set_title("ROC", loc="left")
+    axes.legend(frameon=False, loc="lower right")
+    return figure
+
+
+def precision_recall(lines: Mapping[str, tuple[np.ndarray, np.ndarray, float]]) -> Figure:
+    """Precision over recall, by the probability asked for.
+
+    Args:
+        lines: by class: recalls, precisions, and the average precision.
+    """
+    figure, axes = _figure()
+    for colour, (name, (recall, precision, average)) in zip(COLOURS, lines.items(), strict=False):
+        label = f"{_name(name)}: average {average:.3f}"
+        axes.plot(recall, precision, color=colour, drawstyle="steps-post", label=label)
+    axes.set_ylim(-0.03, 1.05)
+    axes.set_xlabel("recall")
+    axes.set_ylabel("precision")
+    axes.set_title("Precision and recall", loc="left")
+    axes.legend(frameon=False, loc="lower left")
+    return figure
+
+
 def predicted_and_true(predicted: np.ndarray, truth: np.ndarray) -> Figure:
     """Each test row: what was predicted, and what is true."""
-    figure, axes = _figure(4.8, 4.4)
-    axes.scatter(predicted, truth, s=6, color=TEST, alpha=0.4, linewidths=0)
+    figure, axes = _figure()
+    _dots(axes, predicted, truth)
     ends = [min(predicted.min(), truth.min()), max(predicted.max(), truth.max())]
     axes.plot(ends, ends, color=INK, linestyle="--", linewidth=1)
     axes.set_xlabel("predicted")
@@ -148,48 +205,112 @@ def predicted_and_true(predicted: np.ndarray, truth: np.ndarray) -> Figure:
     return figure
 
 
-def residuals(errors: np.ndarray) -> Figure:
-    """How far off the predictions are; the outermost hundredth is left out."""
-    figure, axes = _figure(4.8, 4.4)
+def residuals(errors: np.ndarray, predicted: np.ndarray) -> Figure:
+    """How far off the predictions are: how often each distance, or of few rows each by itself.
+
+    Where a few rows are so far off that the rest would be one bar, the axis ends before them, and
+    the title says how many they are and how far the farthest.
+    """
+    figure, axes = _figure()
+    if len(errors) < FEW_DOTS:
+        axes.axhline(0, color=INK, linestyle="--", linewidth=1)
+        _dots(axes, predicted, errors)
+        axes.set_xlabel("predicted")
+        axes.set_ylabel("predicted less true")
+        axes.set_title("Residuals", loc="left")
+        return figure
     low, high = np.quantile(errors, [0.005, 0.995])
-    axes.hist(errors[(errors >= low) & (errors <= high)], bins=40, color=TEST)
+    shown = (errors >= low) & (errors <= high)
+    title = "Residuals"
+    if np.ptp(errors) < 3 * (high - low) or high == low:
+        shown[:] = True
+    else:
+        farthest = errors[~shown][np.abs(errors[~shown]).argmax()]
+        title += f" ({(~shown).sum():,} of {len(errors):,} beyond the edges, up to {farthest:.3g})"
+    axes.hist(errors[shown], bins=_bins(errors[shown]), color=TEST)
     axes.axvline(0, color=INK, linestyle="--", linewidth=1)
     axes.set_xlabel("predicted less true")
     axes.set_ylabel("rows")
-    axes.set_title("Residuals", loc="left")
+    axes.set_title(title, loc="left", fontsize="medium" if title != "Residuals" else None)
     return figure
 
 
-def importance(columns: Sequence[tuple[str, float]]) -> Figure:
-    """How much the score falls when a column is shuffled, the first columns given."""
+def importance(columns: Sequence[tuple[str, float]], measure: str) -> Figure:
+    """How much the measure falls when a column is shuffled, the first columns given."""
     shown = list(columns)[:MOST_LABELS][::-1]
-    figure, axes = _figure(7.2, 1.4 + 0.28 * len(shown))
-    axes.barh([name[:30] for name, _ in shown], [value for _, value in shown], color=TEST)
-    axes.set_xlabel("fall of the score when the column is shuffled")
+    figure, axes = _figure(WIDTH, 1.4 + 0.28 * len(shown))
+    axes.barh(range(len(shown)), [value for _, value in shown], color=TEST)
+    axes.set_yticks(range(len(shown)), [_name(name) for name, _ in shown])
+    axes.set_xlabel(f"fall of {measure} when the column is shuffled")
     axes.set_title("Importance", loc="left")
     return figure
 
 
 def distribution(values: np.ndarray, name: str) -> Figure:
     """How often each class occurs, the most frequent first, or how numbers are distributed."""
-    figure, axes = _figure(4.8, 4.4)
+    figure, axes = _figure()
     if values.dtype.kind == "f":
-        axes.hist(values, bins=40, color=TEST)
+        axes.hist(values, bins=_bins(values), color=TEST)
+        axes.set_ylabel("rows")
     else:
         classes, counts = np.unique(values.astype(str), return_counts=True)
-        first = np.argsort(-counts)[:MOST_LABELS][::-1]
-        axes.barh([each[:16] for each in classes[first]], counts[first], color=TEST)
-    axes.set_title(f"Target: {name}", loc="left")
+        first = np.argsort(-counts, kind="stable")[:MOST_LABELS][::-1]
+        axes.barh(range(len(first)), counts[first], color=TEST)
+        axes.set_yticks(range(len(first)), [_name(each) for each in classes[first]])
+        axes.set_xlabel("rows")
+    axes.set_title(f"Target: {_name(name)}", loc="left")
     return figure
+
+
+def _bins(values: np.ndarray) -> int:
+    """Of a histogram: the square root of the number of values, up to 40."""
+    return int(np.clip(np.sqrt(len(values)), 5, 40))
+
+
+def _dots(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:
+    """Points, the larger the fewer they are; as a picture where they are very many."""
+    size = float(np.clip(2000 / len(x), 6, 60))
+    shade, many = float(np.clip(40 / np.sqrt(len(x)), 0.3, 0.9)), len(x) > MOST_DOTS
+    axes.scatter(x, y, s=size, color=TEST, alpha=shade, linewidths=0, rasterized=many)
+
+
+def _name(text: str) -> str:
+    """A name as a label: not too long, and no formula."""
+    short = text if len(text) <= 24 else f"{text[:23]}…"
+    return short.replace("$", r"\$")
+
+
+@contextmanager
+def drawing() -> Iterator[None]:
+    """Text in any script: as text in an SVG, in a PNG by the fonts there are."""
+    known = set(font_manager.get_font_names())
+    family = ["DejaVu Sans", *(name for name in WORLD if name in known)]
+    settings: dict[Any, Any] = {
+        "font.family": family,
+        "svg.fonttype": "none",
+        "svg.hashsalt": "backhand",
+    }
+    with rc_context(settings), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
+        yield
 
 
 def write(figure: Figure, path: Path) -> None:
     """Write a figure as PNG, whole or not at all."""
-    with written_whole(path, binary=True) as file:
+    with written_whole(path, binary=True) as file, drawing():
         figure.savefig(file, format="png")
 
 
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+def svg(figure: Figure) -> str:
+    """A figure as an SVG element for a page: its text as text, its ground the page's."""
+    written = io.StringIO()
+    with drawing():
+        figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
+    text = written.getvalue()
+    return text[text.index("<svg") :]
+
+
+def _figure(width: float = WIDTH, height: float = HEIGHT) -> tuple[Figure, Axes]:
     figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.add_subplot()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -18,8 +19,9 @@ from backhand.cli.tables.importance import importances
 from backhand.cli.tables.reading import read_table
 from backhand.cli.tables.split import split_rows
 from backhand.cli.tables.target import Target, split_target
-from backhand.estimators import TableClassifier
+from backhand.estimators import TableClassifier, TableRegressor
 from backhand.estimators.tables import load_table_model
+from backhand.program.engines.native.cache import VARIABLE
 
 ROWS = 200
 
@@ -62,12 +64,13 @@ def test_trains_and_reports_beside_other_models(table, monkeypatch, capsys) -> N
         assert words in printed
     out = table.parent / "people"
     assert {each.name for each in out.iterdir()} == {
-        "calibration.png", "confusion.png", "history.csv", "importance.png", "model.safetensors",
-        "predictions.csv", "report.html", "target.png", "training.png",
+        "calibration.png", "classes.csv", "confusion.csv", "confusion.png", "history.csv",
+        "importance.csv", "importance.png", "model.safetensors", "precision-recall.png",
+        "predictions.csv", "report.html", "roc.png", "target.png", "training.png",
     }  # fmt: skip
     page = (out / "report.html").read_text()
-    assert page.count("data:image/png;base64,") == 5
-    assert "http" not in page.replace("http-equiv", "")
+    assert page.count("<svg") == 4
+    assert not re.findall(r"""(?:src|href)=["'](?!#)""", page)
     assert "Run again: <code>backhand train" in page
     rows = rows_of(out / "predictions.csv")
     truth = people()["buys"].to_list()
@@ -125,8 +128,56 @@ def test_importance_shuffles_one_column_at_a_time() -> None:
     table = people().with_columns(noise=pl.Series(np.arange(ROWS) % 7))
     features, truth = table.drop("buys", "since"), table["buys"].to_numpy()
     model = TableClassifier(hidden=(32,), epochs=80, random_state=0).fit(features, truth)
-    found = dict(importances(model, features, truth, seed=0))
+    found = dict(importances(model, features, truth, seed=0).found)
     assert min(found["age"], found["city"]) > 0.1 > abs(found["noise"])
+
+
+def test_importance_of_many_columns_keeps_to_its_time_and_finds_what_matters(
+    quick_compiler,
+) -> None:
+    random = np.random.default_rng(0)
+    table = pl.DataFrame({f"x{i}": random.normal(size=ROWS) for i in range(200)})
+    truth = 3 * table["x123"].to_numpy() + random.normal(size=ROWS) / 10
+    model = TableRegressor(hidden=(16,), epochs=30, random_state=0).fit(table, truth)
+    told: list[str] = []
+    importances(model, table[:2], truth[:2], seed=0)  # compiled and recorded before
+    begun = time.perf_counter()
+    found = importances(model, table, truth, 0, seconds=0.1, on_progress=told.append)
+    assert time.perf_counter() - begun < 2
+    assert len(found.found) < 200
+    assert "groups of adjacent columns were shuffled together" in found.note
+    names = [name for name, _ in found.found]
+    assert re.match(r"x123$|x\d+ … x\d+ \(", names[0])
+    assert told[0] == "columns shuffled: 1, of 200 columns …"
+    whole = importances(model, table, truth, 0, seconds=1000)
+    assert whole.found[0][0] == "x123"
+    assert len(whole.found) == 200
+    assert whole.note == ""
+
+
+def test_no_importance_leaves_it_out(table, monkeypatch, capsys) -> None:
+    words = ("--target", "buys", "--epochs", 2, "--no-compare", "--no-importance")
+    assert run(monkeypatch, "train", table, *words) == 0
+    out = table.parent / "people"
+    assert not list(out.glob("importance*"))
+    page = (out / "report.html").read_text()
+    assert "What it goes by" not in page
+    assert "importance</td>" not in page
+
+
+def test_compilation_is_counted_apart_from_the_fit(
+    table, monkeypatch, capsys, quick_compiler
+) -> None:
+    monkeypatch.setenv(VARIABLE, str(table.parent / "cache"))
+    words = ("--target", "buys", "--epochs", 2, "--no-compare", "--no-importance")
+    assert run(monkeypatch, "train", table, *words) == 0
+    assert "compilation, once, in no fit: " in capsys.readouterr().out
+    page = (table.parent / "people" / "report.html").read_text()
+    assert "<td>compilation, once</td>" in page
+    assert "that are in no fit" in page
+    assert run(monkeypatch, "train", table, *words) == 0
+    assert "compilation, once" not in capsys.readouterr().out
+    assert "compilation, once" not in (table.parent / "people" / "report.html").read_text()
 
 
 def test_the_split_keeps_every_class_and_every_row() -> None:

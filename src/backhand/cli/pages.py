@@ -1,31 +1,50 @@
-"""Pages: HTML that holds its pictures, and opens without a network connection."""
+"""Pages: HTML that holds its charts, and opens without a network connection."""
 
 from __future__ import annotations
 
-import base64
 import platform
+import re
 import shlex
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import jinja2
 import torch
+from markupsafe import Markup
+from matplotlib.figure import Figure
 
 import backhand
+from backhand import plots
+
+COLOURS = {
+    "#000000": "ink",
+    plots.INK: "ink",
+    plots.PALE: "line",
+    plots.TRAIN: "red",
+    plots.TEST: "teal",
+}
+"""Of charts, by the page's names for them: it has others of these names in the dark."""
 
 
-def page(template: str, pictures: Mapping[str, Path], **values: Any) -> str:
-    """A template of `templates/` filled in; it also knows images, versions and threads."""
+def page(template: str, figures: Mapping[str, Figure], **values: Any) -> str:
+    """A template of `templates/` filled in; it also knows charts, versions and threads.
+
+    Args:
+        template: its file's name.
+        figures: by name, which may end in .png.
+        values: what else it asks for.
+    """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("backhand.cli"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    images = {
-        name.removesuffix(".png"): base64.b64encode(path.read_bytes()).decode()
-        for name, path in pictures.items()
+    charts = {
+        name.removesuffix(".png"): _chart(name.removesuffix(".png"), figure)
+        for name, figure in figures.items()
     }
     versions = (
         f"Backhand {backhand.__version__}, PyTorch {torch.__version__}, "
@@ -33,8 +52,17 @@ def page(template: str, pictures: Mapping[str, Path], **values: Any) -> str:
     )
     threads = torch.get_num_threads()
     return environment.get_template(template).render(
-        images=images, versions=versions, threads=threads, **values
+        charts=charts, versions=versions, threads=threads, **values
     )
+
+
+def _chart(name: str, figure: Figure) -> Markup:
+    """A figure in the page's colours, its names for its own parts set apart from other charts'."""
+    text = plots.svg(figure)
+    text = re.sub(r'\bid="|url\(#|xlink:href="#', rf"\g<0>{name}-", text)
+    for colour, variable in COLOURS.items():
+        text = text.replace(f": {colour}", f": var(--{variable})")
+    return Markup(text)
 
 
 def command() -> str:

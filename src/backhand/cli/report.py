@@ -7,6 +7,8 @@ import time
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
+from matplotlib.figure import Figure
+
 from backhand import plots
 from backhand.cli.claims import claims, compared
 from backhand.cli.pages import command, page
@@ -36,7 +38,10 @@ class PointsOutcome:
         engines = {repr(history.engine or "plain steps") for history in self.histories().values()}
         drawn = f"; plots drawn in {self.plotting:.1f} s" if self.plotting else ""
         by = " and ".join(sorted(engines))
-        return f"{len(self.runs)} seeds trained in {seconds:.2f} s by {by}{drawn}"
+        compiling = sum(run.compiling for run in self.runs)
+        apart = f", after {compiling:.1f} s of compilation" if compiling else ""
+        seeds = "1 seed" if len(self.runs) == 1 else f"{len(self.runs)} seeds"
+        return f"{seeds} trained in {seconds:.2f} s by {by}{apart}{drawn}"
 
     def histories(self) -> dict[int, History]:
         """The history of every seed, the unfinished one's too."""
@@ -67,9 +72,8 @@ def write_report(outcome: PointsOutcome, out: Path) -> None:
         plots.write(figure, out / name)
         outcome.files.append(name)
     outcome.plotting = time.perf_counter() - began
-    page = _page(outcome, {name: out / name for name in figures})
     with written_whole(out / "report.html") as file:
-        file.write(page)
+        file.write(_page(outcome, figures))
     outcome.files.append("report.html")
 
 
@@ -86,10 +90,10 @@ def _write_history(outcome: PointsOutcome, path: Path) -> None:
         writer.writerows(rows)
 
 
-def _page(outcome: PointsOutcome, pictures: dict[str, Path]) -> str:
+def _page(outcome: PointsOutcome, figures: dict[str, Figure]) -> str:
     return page(
         "points.html.j2",
-        pictures,
+        figures,
         outcome=outcome,
         title=f"{outcome.task.name}: {outcome.settings.describe()}",
         claims=claims(outcome.task, outcome.runs),

@@ -14,6 +14,7 @@ from backhand.cli.output import check_writable, written_or_printed
 from backhand.cli.tables.importance import importances
 from backhand.cli.tables.measures import Predictions
 from backhand.cli.tables.outcome import TableOutcome
+from backhand.cli.tables.peers import knowing_nothing
 from backhand.cli.tables.reading import nearest, read_table
 from backhand.cli.tables.report import prediction_rows, results_table, write_files
 from backhand.cli.tables.target import CLASSIFICATION, REGRESSION, Target, as_text, target_column
@@ -39,7 +40,11 @@ def predict_table(model_path: Path, table_path: Path, out: Path | None) -> None:
 
 
 def evaluate_table(
-    model_path: Path, table_path: Path, target_name: str | None, out: Path | None
+    model_path: Path,
+    table_path: Path,
+    target_name: str | None,
+    out: Path | None,
+    importance: bool = True,
 ) -> None:
     """Print how good the predictions are; with `out`, write a report too.
 
@@ -70,15 +75,22 @@ def evaluate_table(
         ours=ours,
         trained=False,
     )
+    outcome.baseline = knowing_nothing(task, values, len(values))
     outcome.seconds["predictions"] = time.perf_counter() - began
     if not given.all():
         outcome.notes.append(f"{(~given).sum():,} rows have no value in {name} and were left out.")
     for note in outcome.notes:
         console.print(note, soft_wrap=True)
     if out is not None:
-        outcome.importances = importances(model, features, values, seed=0)
+        if importance:
+            with console.status("…") as status:
+                outcome.importances = importances(
+                    model, features, values, 0, outcome.main, on_progress=status.update
+                )
         write_files(outcome, out)
     console.print(results_table(outcome))
+    for sentence in outcome.verdict().sentences():
+        console.print(sentence, soft_wrap=True)
     if out is not None:
         console.print(f"Written to {out}/: {', '.join(sorted(outcome.files))}", soft_wrap=True)
 

@@ -32,6 +32,9 @@ def train(
     compare: Annotated[
         bool, typer.Option(help="Fit scikit-learn's models on the same rows too.")
     ] = True,
+    importance: Annotated[
+        bool, typer.Option(help="Measure the importance of columns, for ten seconds at most.")
+    ] = True,
 ) -> None:
     """Train a model on a table, test it, and write it with a report."""
     needs_scikit_learn()
@@ -39,7 +42,8 @@ def train(
     from backhand.cli.tables.training import Options
 
     options = Options(epochs, members, test_share, seed)
-    train_table(table, target, out or Path(table.stem), task, drop or [], compare, options)
+    folder = out or Path(table.stem)
+    train_table(table, target, folder, task, drop or [], compare, importance, options)
 
 
 def evaluate(
@@ -49,12 +53,15 @@ def evaluate(
         str | None, typer.Option(help="The column to compare with; default the model's target.")
     ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder to write a report to.")] = None,
+    importance: Annotated[
+        bool, typer.Option(help="Measure the importance of columns for the report.")
+    ] = True,
 ) -> None:
     """Say how good a trained model is on another table."""
     needs_scikit_learn()
     from backhand.cli.tables.applying import evaluate_table
 
-    evaluate_table(model, table, target, out)
+    evaluate_table(model, table, target, out, importance)
 
 
 def needs_scikit_learn() -> None:

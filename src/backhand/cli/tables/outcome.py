@@ -8,11 +8,14 @@ from typing import Any
 import numpy as np
 
 from backhand.cli.pages import command
-from backhand.cli.tables.measures import Predictions, error_of
+from backhand.cli.tables.importance import Importances
+from backhand.cli.tables.measures import Predictions
 from backhand.cli.tables.peers import Peer
 from backhand.cli.tables.target import Target
+from backhand.cli.tables.verdict import NOTHING, OURS, Verdict
 
-OURS = "Backhand"
+COMPILATION = "compilation, once"
+"""Under `seconds`: what is compiled is kept, and no part of a fit."""
 
 
 @dataclass
@@ -27,7 +30,8 @@ class TableOutcome:
         model: a TableClassifier or TableRegressor.
         ours: its predictions of the test rows.
         peers: other models on the same split; empty where none were asked for.
-        importances: of columns, the greatest first.
+        baseline: what one would say of the test rows who knows nothing but the target's values.
+        importances: of columns; None where they were not measured.
         seconds: what took how long, in order.
         notes: what a reader must know, a sentence each.
         trained: whether the model was trained just now, on the other rows.
@@ -40,7 +44,8 @@ class TableOutcome:
     model: Any
     ours: Predictions
     peers: list[Peer] = field(default_factory=list)
-    importances: list[tuple[str, float]] = field(default_factory=list)
+    baseline: Predictions | None = None
+    importances: Importances | None = None
     seconds: dict[str, float] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     trained: bool = True
@@ -53,47 +58,43 @@ class TableOutcome:
         found: np.ndarray = self.target.values[self.test]
         return found
 
+    @property
+    def main(self) -> str:
+        """The metric that the verdict goes by."""
+        return next(iter(self.ours.measures(self.truth)))
+
+    def predictions(self) -> dict[str, Predictions]:
+        """Of our model, of each peer, and of who knows nothing."""
+        found = {OURS: self.ours} | {peer.name: peer.predictions for peer in self.peers}
+        return found if self.baseline is None else found | {NOTHING: self.baseline}
+
     def results(self) -> dict[str, dict[str, float]]:
-        """The metrics of our model, and of each peer."""
-        found = {OURS: self.ours.measures(self.truth)}
-        return found | {peer.name: peer.predictions.measures(self.truth) for peer in self.peers}
+        """The metrics of our model, of each peer, and of who knows nothing."""
+        return {who: each.measures(self.truth) for who, each in self.predictions().items()}
 
-    def verdict(self) -> str:
-        """Who did best by the main metric, in one plain sentence; none without peers."""
-        if not self.peers:
-            return ""
-        results = self.results()
-        main = next(iter(results[OURS]))
-        errors = {name: error_of(main, each[main]) for name, each in results.items()}
-        best = min(errors, key=lambda name: errors[name])
-        others = {name: error for name, error in errors.items() if name != best}
-        second = min(others, key=lambda name: others[name])
-        values = f"{results[best][main]:.4f}, {second} {results[second][main]:.4f}"
-        if errors[best] == others[second]:
-            return f"{best} and {second} are level by {main}: {values}."
-        if best != OURS:
-            ours = results[OURS][main]
-            return (
-                f"{best} did better than Backhand here, by {main}: "
-                f"{results[best][main]:.4f} against {ours:.4f}."
-            )
-        return f"Backhand did best here, by {main}: {values}."
+    def verdict(self) -> Verdict:
+        """Who did best by the main metric, and how far the test rows can tell."""
+        main = self.main
+        values = {who: measured[main] for who, measured in self.results().items()}
+        predicted = {who: each.values for who, each in self.predictions().items()}
+        return Verdict.of(main, values, predicted, self.truth)
 
-    def columns(self) -> list[dict[str, Any]]:
-        """Each column: its name, kind, missing values, and what is in it."""
+    def leading_columns(self, most: int) -> list[str]:
+        """The columns that matter most, where that was measured, or the first ones."""
+        names = list(self.table.columns)
+        found = [] if self.importances is None else [name for name, _ in self.importances.found]
+        leading = [name for name in found if name in names]
+        return (leading + [name for name in names if name not in leading])[:most]
+
+    def columns(self) -> list[list[str]]:
+        """Each column: its name, kind, missing values, how many are different, some of them."""
         found = []
         for code in self.model.encoding_.codes:
             column = self.table[code.name]
             given = column.drop_nulls()
             some = [str(each) for each in given.unique(maintain_order=True).head(4).to_list()]
             different = given.n_unique()
-            found.append(
-                {
-                    "name": code.name,
-                    "kind": code.kind,
-                    "missing": f"{column.null_count():,}",
-                    "different": f"{different:,}",
-                    "some": ", ".join(some) + (" …" if different > 4 else ""),
-                }
-            )
+            shown = ", ".join(some) + (" …" if different > 4 else "")
+            missing = f"{column.null_count():,}"
+            found.append([code.name, code.kind, missing, f"{different:,}", shown])
         return found

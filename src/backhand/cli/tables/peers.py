@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.compose import TransformedTargetRegressor
+from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.neural_network import MLPClassifier, MLPRegressor
@@ -51,6 +52,12 @@ def peers(
             model.fit(train, truth)
         seconds = time.perf_counter() - begun
         yield Peer(name, Predictions.of(model, test), seconds)
+
+
+def knowing_nothing(task: str, truth: np.ndarray, rows: int) -> Predictions:
+    """The most frequent class and the classes' shares, or the mean, for as many rows."""
+    dummy = DummyClassifier() if task == CLASSIFICATION else DummyRegressor()
+    return Predictions.of(dummy.fit(truth, truth), np.zeros(rows))
 
 
 def _models(task: str, seed: int, train: Any) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +12,36 @@ import numpy as np
 from matplotlib.figure import Figure
 from rich.table import Table
 from sklearn.calibration import calibration_curve
-from sklearn.metrics import confusion_matrix
 
 from backhand import plots
 from backhand.cli.pages import page
-from backhand.cli.tables.outcome import OURS, TableOutcome
+from backhand.cli.tables.details import (
+    MOST_CLASSES,
+    MOST_PAIRS,
+    bars,
+    class_counts,
+    class_rows,
+    confused_pairs,
+    confusion_counts,
+    confusion_rows,
+    curves,
+    worst_mistakes,
+)
+from backhand.cli.tables.outcome import COMPILATION, TableOutcome
+from backhand.cli.tables.verdict import NOTHING, OURS
 from backhand.files import written_whole
 from backhand.networks import summary
 
 MODEL = "model.safetensors"
+
+CLASS_LABELS = "class", "test rows", "precision", "recall", "F1"
+PAIR_LABELS = "true", "taken for", "rows", "of the class"
+
+FEWEST_IN_PART = 20
+"""Test rows of a point of the calibration."""
+
+AS_TEXT = "confusion.png", "importance.png"
+"""Pictures that the page shows as tables, for their names; that of a target of classes too."""
 
 
 def write_files(outcome: TableOutcome, out: Path) -> None:
@@ -29,45 +51,81 @@ def write_files(outcome: TableOutcome, out: Path) -> None:
         OSError: the folder cannot be written.
     """
     began = time.perf_counter()
-    figures = _figures(outcome)
+    found = _details(outcome)
+    figures = _figures(outcome, found)
     for name, figure in figures.items():
         plots.write(figure, out / name)
-    outcome.seconds["plots"] = time.perf_counter() - began
+    tables = {"predictions.csv": _predictions(outcome)} | _listings(outcome, found)
     if outcome.trained:
         outcome.model.save(out / MODEL)
-        _write_rows(out / "history.csv", _history(outcome.model))
-        outcome.files += [MODEL, "history.csv"]
-    _write_rows(out / "predictions.csv", _predictions(outcome))
-    text = page(
+        tables["history.csv"] = _history(outcome.model)
+        outcome.files.append(MODEL)
+    for name, rows in tables.items():
+        _write_rows(out / name, rows)
+    as_text = (*AS_TEXT, "target.png") if found.classes else AS_TEXT
+    drawn = {name: figure for name, figure in figures.items() if name not in as_text}
+    outcome.seconds["plots"] = time.perf_counter() - began
+    with written_whole(out / "report.html") as file:
+        file.write(_page(outcome, found, drawn))
+    outcome.files += [*tables, *figures, "report.html"]
+
+
+def _page(outcome: TableOutcome, found: _Details, figures: dict[str, Figure]) -> str:
+    ours, shown = outcome.ours, MOST_CLASSES
+    importances = outcome.importances.found if outcome.importances else []
+    numbers = outcome.target.values.dtype.kind == "f"
+    several = len(found.classes) > 2
+    matrix = found.counts is not None and len(found.classes) <= shown
+    return page(
         "table.html.j2",
-        {name: out / name for name in figures},
+        figures,
         outcome=outcome,
         title=f"{outcome.target.name} of {Path(outcome.source).name}",
         results=outcome.results(),
+        verdict=outcome.verdict(),
         ours=OURS,
+        nothing=NOTHING,
+        fitted=_fitted(outcome),
+        compilation=outcome.seconds.get(COMPILATION, 0.0),
+        classes=class_rows(ours, outcome.truth)[:shown] if found.classes else [],
+        classes_left=len(found.classes) if len(found.classes) > shown else 0,
+        confusion=confusion_rows(found.classes, found.counts) if matrix else [],
+        class_labels=CLASS_LABELS,
+        pairs=confused_pairs(found.classes, found.counts)[:MOST_PAIRS] if several else [],
+        pair_labels=PAIR_LABELS,
+        curves_of=found.curves_of,
+        mistakes=worst_mistakes(outcome),
+        importances=bars(importances[: plots.MOST_LABELS], "{:.4f}"),
+        importances_left=max(len(importances) - plots.MOST_LABELS, 0),
+        target_bars=[] if numbers else bars(class_counts(outcome.target.values)[:shown], "{:,}"),
         columns=outcome.columns(),
         summary=str(summary(outcome.model.network_, (len(outcome.model.encoding_.centres),))),
     )
-    with written_whole(out / "report.html") as file:
-        file.write(text)
-    outcome.files += ["predictions.csv", *figures, "report.html"]
+
+
+def _fitted(outcome: TableOutcome) -> dict[str, float]:
+    """The seconds each model took to fit; none where none was fitted just now."""
+    seconds = {peer.name: peer.seconds for peer in outcome.peers}
+    return {OURS: outcome.seconds["training"]} | seconds if outcome.trained else seconds
 
 
 def results_table(outcome: TableOutcome) -> Table:
     """The metrics, as the command prints them."""
-    results = outcome.results()
-    seconds = {peer.name: peer.seconds for peer in outcome.peers}
-    if outcome.trained:
-        seconds[OURS] = outcome.seconds["training"]
-    table = Table(title=f"{len(outcome.test):,} test rows", title_justify="left")
+    results, verdict, seconds = outcome.results(), outcome.verdict(), _fitted(outcome)
+    main, *others = results[OURS]
+    title = f"{len(outcome.test):,} test rows"
+    if outcome.seconds.get(COMPILATION):
+        title += f"; {COMPILATION}, in no fit: {outcome.seconds[COMPILATION]:.1f} s"
+    table = Table(title=title, title_justify="left")
     table.add_column("", min_width=14)
-    for name in results[OURS]:
+    for name in (main, "95 % of draws", *others, *(["fit, s"] if seconds else [])):
         table.add_column(name, justify="right")
-    if seconds:
-        table.add_column("fit, s", justify="right")
     for who, measured in results.items():
-        row = [who, *(f"{value:.4f}" for value in measured.values())]
-        table.add_row(*row, *([f"{seconds[who]:.1f}"] if seconds else []))
+        row = [who, f"{measured[main]:.4f}", verdict.interval(who)]
+        row += [f"{measured[name]:.4f}" if name in measured else "" for name in others]
+        if seconds:
+            row.append(f"{seconds[who]:.1f}" if who in seconds else "")
+        table.add_row(*row)
     return table
 
 
@@ -107,22 +165,63 @@ def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
         writer.writerows(rows)
 
 
-def _figures(outcome: TableOutcome) -> dict[str, Figure]:
+@dataclass(frozen=True)
+class _Details:
+    """What both the page and the files tell of classes; empty for numbers."""
+
+    classes: list[str] = field(default_factory=list)
+    counts: Any = None
+    roc: dict[str, Any] = field(default_factory=dict)
+    precision_recall: dict[str, Any] = field(default_factory=dict)
+    curves_of: str = ""
+
+
+def _details(outcome: TableOutcome) -> _Details:
+    ours, truth = outcome.ours, outcome.truth
+    if ours.classes is None:
+        return _Details()
+    classes = [str(each) for each in ours.classes]
+    return _Details(classes, confusion_counts(ours, truth), *curves(ours, truth))
+
+
+def _listings(outcome: TableOutcome, found: _Details) -> dict[str, list[dict[str, Any]]]:
+    """Files of what the page shows the beginning of."""
+    files = {}
+    if found.classes:
+        listed = class_rows(outcome.ours, outcome.truth)
+        files["classes.csv"] = [dict(zip(CLASS_LABELS, each, strict=True)) for each in listed]
+        pairs = confused_pairs(found.classes, found.counts)
+        if pairs:
+            files["confusion.csv"] = [dict(zip(PAIR_LABELS, each, strict=True)) for each in pairs]
+    if outcome.importances:
+        fall = f"fall of {outcome.importances.measure}"
+        files["importance.csv"] = [
+            {"column": name, fall: f"{value:.6g}"} for name, value in outcome.importances.found
+        ]
+    return files
+
+
+def _figures(outcome: TableOutcome, found: _Details) -> dict[str, Figure]:
     model, truth, predicted = outcome.model, outcome.truth, outcome.ours
     figures = {"target.png": plots.distribution(outcome.target.values, outcome.target.name)}
     if outcome.trained:
         what = "Brier score" if predicted.classes is not None else "squared error"
         scores = [float(np.mean(each)) for each in model.validation_scores_]
         figures["training.png"] = plots.training(model.loss_curve_, scores, what)
-    if predicted.classes is None or predicted.probabilities is None:
+    if predicted.probabilities is None:
         figures["predicted.png"] = plots.predicted_and_true(predicted.values, truth)
-        figures["residuals.png"] = plots.residuals(predicted.values - truth)
+        figures["residuals.png"] = plots.residuals(predicted.values - truth, predicted.values)
     else:
-        counts = confusion_matrix(truth, predicted.values, labels=predicted.classes)
-        figures["confusion.png"] = plots.confusion(counts, [str(c) for c in predicted.classes])
+        if len(found.classes) <= MOST_CLASSES:
+            figures["confusion.png"] = plots.confusion(found.counts, found.classes)
+        if found.roc:
+            figures["roc.png"] = plots.roc(found.roc)
+            figures["precision-recall.png"] = plots.precision_recall(found.precision_recall)
         sure, right = predicted.probabilities.max(1), predicted.values == truth
-        shares, claimed = calibration_curve(right, sure, n_bins=10, strategy="quantile")
+        parts = int(np.clip(len(truth) // FEWEST_IN_PART, 2, 10))
+        shares, claimed = calibration_curve(right, sure, n_bins=parts, strategy="quantile")
         figures["calibration.png"] = plots.calibration(claimed, shares)
     if outcome.importances:
-        figures["importance.png"] = plots.importance(outcome.importances)
+        importances = outcome.importances
+        figures["importance.png"] = plots.importance(importances.found, importances.measure)
     return figures

@@ -15,13 +15,14 @@ from backhand.cli.interruption import INTERRUPTED, Interruption
 from backhand.cli.output import check_writable
 from backhand.cli.tables.importance import importances
 from backhand.cli.tables.measures import Predictions
-from backhand.cli.tables.outcome import TableOutcome
-from backhand.cli.tables.peers import peers
+from backhand.cli.tables.outcome import COMPILATION, TableOutcome
+from backhand.cli.tables.peers import knowing_nothing, peers
 from backhand.cli.tables.reading import nearest, read_table
 from backhand.cli.tables.report import results_table, write_files
 from backhand.cli.tables.split import split_rows
 from backhand.cli.tables.target import split_target
 from backhand.cli.tables.training import Options, train_model
+from backhand.program.engines.native import counted_compilation
 
 
 def train_table(
@@ -31,6 +32,7 @@ def train_table(
     task: str | None,
     drop: Sequence[str],
     compare: bool,
+    importance: bool,
     options: Options,
 ) -> None:
     """Read, split, train, test, compare, write the report, print the figures.
@@ -60,10 +62,11 @@ def train_table(
     outcome = TableOutcome(
         str(path), target, table, test, trained.model, ours, seconds=seconds, notes=notes
     )
+    outcome.baseline = knowing_nothing(target.task, target.values[train], len(test))
     if trained.interrupted:
         notes.append("Stopped by Ctrl-C: the model is that of the best epoch so far.")
     else:
-        _look_further(console, outcome, train, options.seed, compare)
+        _look_further(console, outcome, train, options, compare, importance)
     write_files(outcome, out)
     _tell(console, outcome, out)
     if trained.interrupted:
@@ -71,22 +74,38 @@ def train_table(
 
 
 def _look_further(
-    console: Console, outcome: TableOutcome, train: Any, seed: int, compare: bool
+    console: Console,
+    outcome: TableOutcome,
+    train: Any,
+    options: Options,
+    compare: bool,
+    importance: bool,
 ) -> None:
     """The importance of columns, and other models on the same split; Ctrl-C leaves the rest out."""
-    with Interruption() as interruption, console.status("columns shuffled …") as status:
+    with Interruption() as interruption, console.status("…") as status:
+
+        def tell(said: str) -> None:
+            interruption.check()
+            status.update(said)
+
         try:
-            with _timed(outcome.seconds, "importance"):
-                test, truth = outcome.table[outcome.test], outcome.truth
-                outcome.importances = importances(outcome.model, test, truth, seed)
+            if importance:
+                with _timed(outcome.seconds, "importance"):
+                    outcome.importances = importances(
+                        outcome.model,
+                        outcome.table[outcome.test],
+                        outcome.truth,
+                        options.seed,
+                        outcome.main,
+                        on_progress=tell,
+                    )
             if not compare:
                 return
-            interruption.check()
             with _timed(outcome.seconds, "comparison"):
-                status.update("scikit-learn's models fitted …")
-                known = outcome.target.values[train]
+                tell("scikit-learn's models fitted …")
+                known, test = outcome.target.values[train], outcome.table[outcome.test]
                 task, table = outcome.target.task, outcome.table[train]
-                for peer in peers(task, table, known, test, seed, interruption.check):
+                for peer in peers(task, table, known, test, options.seed, interruption.check):
                     outcome.peers.append(peer)
         except KeyboardInterrupt:
             outcome.notes.append("Stopped by Ctrl-C before all was compared.")
@@ -96,8 +115,8 @@ def _tell(console: Console, outcome: TableOutcome, out: Path) -> None:
     for note in outcome.notes:
         console.print(note, soft_wrap=True)
     console.print(results_table(outcome))
-    if outcome.verdict():
-        console.print(outcome.verdict(), soft_wrap=True)
+    for sentence in outcome.verdict().sentences():
+        console.print(sentence, soft_wrap=True)
     console.print(f"Written to {out}/: {', '.join(sorted(outcome.files))}", soft_wrap=True)
 
 
@@ -116,11 +135,16 @@ def _without(path: Path, table: Any, drop: Sequence[str], target: str, notes: li
 
 @contextmanager
 def _timed(seconds: dict[str, float], what: str) -> Iterator[None]:
+    """What it took goes under its name; the compilation in it, which the cache saves next time,
+    apart from it."""
     began = time.perf_counter()
-    try:
-        yield
-    finally:
-        seconds[what] = time.perf_counter() - began
+    with counted_compilation() as compilation:
+        try:
+            yield
+        finally:
+            seconds[what] = time.perf_counter() - began - compilation.seconds
+            if compilation.seconds:
+                seconds[COMPILATION] = seconds.get(COMPILATION, 0.0) + compilation.seconds
 
 
 @contextmanager

@@ -24,7 +24,7 @@ from backhand.arguments import bare, shown, whole
 from backhand.data import Data
 from backhand.estimators.predictor import Predictor
 from backhand.estimators.tables.columns import Column, read_columns
-from backhand.estimators.tables.encoding import Encoding
+from backhand.estimators.tables.encoding import EncodedTable, Encoding
 from backhand.estimators.tables.members import make_members
 from backhand.estimators.tables.training import train_members
 from backhand.losses import Loss
@@ -159,10 +159,15 @@ class TableBase(BaseEstimator):  # type: ignore[misc]
 
     # Prediction.
 
+    def encode(self, X: Any) -> EncodedTable:
+        """A table as numbers, which `predict` takes too: to ask for the same rows many times."""
+        check_is_fitted(self)
+        return EncodedTable(self.encoding_.matrix(self._columns(X, reset=False)))
+
     def _raw(self, X: Any) -> np.ndarray:
         """What each member says of each row, in float64 (rows, members, outputs)."""
         check_is_fitted(self)
-        matrix = self.encoding_.matrix(self._columns(X, reset=False))
+        matrix = X.matrix if isinstance(X, EncodedTable) else self.encode(X).matrix
         if self._predictor is None or self._predictor.network is not self.network_:
             self._predictor = Predictor(self.network_)
         return self._predictor.many(matrix).astype(np.float64)

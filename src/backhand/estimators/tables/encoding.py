@@ -206,6 +206,17 @@ class Encoding:
         return cls(codes, **scales)
 
 
+@dataclass(frozen=True)
+class EncodedTable:
+    """A table encoded already: models predict from it too, without reading columns again.
+
+    Attributes:
+        matrix: (rows, features), as Encoding.matrix gives it.
+    """
+
+    matrix: np.ndarray
+
+
 def _matrix(codes: Sequence[ColumnCode], columns: Sequence[Column]) -> np.ndarray:
     parts = [
         each for code, column in zip(codes, columns, strict=True) for each in code.numbers(column)

@@ -14,7 +14,10 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 import weakref
+from collections.abc import Iterator
+from contextvars import ContextVar
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,6 +116,27 @@ THREADS = ("-fopenmp",)
 """More flags, where threads share loops; torch's own threads, where its library is the same."""
 
 
+@dataclass
+class Compilation:
+    """Seconds that compilers took."""
+
+    seconds: float = 0.0
+
+
+_COUNTED: ContextVar[tuple[Compilation, ...]] = ContextVar("counted", default=())
+
+
+@contextlib.contextmanager
+def counted_compilation() -> Iterator[Compilation]:
+    """Counts what this thread spends compiling while entered; what the cache holds costs none."""
+    counted = Compilation()
+    token = _COUNTED.set((*_COUNTED.get(), counted))
+    try:
+        yield counted
+    finally:
+        _COUNTED.reset(token)
+
+
 class TookTooLong(CannotCompile):
     """The compiler did not end within SECONDS."""
 
@@ -183,12 +207,17 @@ def _load(text: str, flags: tuple[str, ...]) -> Library:
             return Library(cached)
         except OSError:
             cache.remove(key)
+    begun = time.perf_counter()
     try:
         return _compile(compiler, text, flags, key)
     except subprocess.TimeoutExpired:
         raise TookTooLong(f"{compiler.command[0]} did not end within {SECONDS} s") from None
     except OSError as problem:
         raise CannotCompile(f"{compiler.command[0]}: {problem}") from None
+    finally:
+        seconds = time.perf_counter() - begun
+        for counted in _COUNTED.get():
+            counted.seconds += seconds
 
 
 def _compile(compiler: Compiler, text: str, flags: tuple[str, ...], key: str) -> Library:
