@@ -14,17 +14,20 @@ from backhand.layer import Layer
 from backhand.learning.rules import UpdateRule
 from backhand.losses import Loss
 
-SOLVERS = ("adam", "sgd")
+SOLVERS = ("adam", "sgd", "lbfgs")
 RATES = ("constant", "invscaling", "adaptive")
 
 OF_THE_SOLVER = ("solver", "momentum", "nesterovs_momentum", "beta_1", "beta_2", "epsilon")
 OF_THE_NETWORK = ("hidden_layer_sizes", "activation", "dropout")
+BY_EPOCHS = ("rule", "dropout", "early_stopping", "on_epoch")
+"""What L-BFGS cannot do. How steps follow on each other (batches, rates, momentum …) it passes
+over, as scikit-learn's does."""
 
 SHARES = ("momentum", "beta_1", "beta_2", "dropout")
 """In [0, 1)."""
 NOT_NEGATIVE = ("alpha", "tol", "power_t")
 POSITIVE = ("learning_rate_init", "epsilon")
-COUNTS = ("max_iter", "n_iter_no_change")
+COUNTS = ("max_iter", "max_fun", "n_iter_no_change")
 FLAGS = ("shuffle", "warm_start", "nesterovs_momentum", "early_stopping")
 
 
@@ -41,20 +44,18 @@ def check_arguments(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> No
     for name, value in given.items():
         _check_number(name, value)
     _check_one_of("activation", given["activation"], tuple(ACTIVATIONS))
-    if given["solver"] == "lbfgs":
-        raise ValueError(
-            "solver: expected 'adam' or 'sgd', got 'lbfgs', which does not learn batch by batch; "
-            "scikit-learn has it"
-        )
     _check_one_of("solver", given["solver"], SOLVERS)
-    if not callable(given["learning_rate"]):
-        _check_one_of("learning_rate", given["learning_rate"], RATES)
-    elif _changed("learning_rate_init", given, defaults):
-        raise ValueError("learning_rate_init: a schedule as learning_rate has rates of its own")
+    _check_rates(given, defaults)
     if given["batch_size"] != "auto" and not _whole(given["batch_size"]):
         raise ValueError(f"batch_size: expected 'auto' or 1 or more, got {given['batch_size']!r}")
-    if _changed("max_fun", given, defaults):
-        raise ValueError("max_fun: counts the calls of solver='lbfgs' only, which is not here")
+    if given["solver"] == "lbfgs":
+        for name in BY_EPOCHS:
+            if _changed(name, given, defaults):
+                raise ValueError(
+                    f"{name}: has no effect beside solver='lbfgs', which has no epochs"
+                )
+    elif _changed("max_fun", given, defaults):
+        raise ValueError("max_fun: counts the calls of solver='lbfgs' only")
     if not 0 < given["validation_fraction"] < 1:
         raise ValueError(
             f"validation_fraction: expected a share in (0, 1), got {given['validation_fraction']!r}"
@@ -90,6 +91,23 @@ def _check_number(name: str, value: Any) -> None:
         raise ValueError(f"{name}: expected a whole number of 1 or more, got {value!r}")
     if name in FLAGS and not isinstance(value, bool | np.bool_):
         raise TypeError(f"{name}: expected True or False, got {value!r}")
+
+
+def _check_rates(given: Mapping[str, Any], defaults: Mapping[str, Any]) -> None:
+    kind = given["learning_rate"]
+    if callable(kind):
+        if given["solver"] == "lbfgs":
+            raise ValueError("learning_rate: a schedule has no effect beside solver='lbfgs'")
+        if _changed("learning_rate_init", given, defaults):
+            raise ValueError("learning_rate_init: a schedule as learning_rate has rates of its own")
+    elif _real(kind):
+        raise ValueError(
+            f"learning_rate: expected one of {', '.join(RATES)}, or a schedule (step, steps) -> "
+            f"rate such as backhand.training.cosine({kind!r}), got {kind!r}; a rate that stays is "
+            f"learning_rate_init={kind!r}"
+        )
+    else:
+        _check_one_of("learning_rate", kind, RATES)
 
 
 def _check_objects(given: Mapping[str, Any]) -> None:

@@ -1,7 +1,7 @@
 """MLPClassifier: scikit-learn's multi-layer perceptron for classes, in far less time.
 
 Change one import line: from the same random_state come the same weights, the same shuffles and,
-to float32's rounding, the same training.
+to rounding, the same training.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from sklearn.base import ClassifierMixin
 from sklearn.utils.class_weight import compute_sample_weight
 from sklearn.utils.metaestimators import available_if
 
-from backhand.estimators.mlp.base import MLPBase
+from backhand.estimators.mlp.base import MLPBase, learns_by_batches, validation_given
 from backhand.estimators.mlp.labels import Labels
 from backhand.estimators.mlp.training import HeldOut
 from backhand.losses import BinaryCrossEntropyLoss, CrossEntropyLoss, Loss
@@ -32,7 +32,7 @@ def _has_probabilities(estimator: MLPClassifier) -> bool:
 class MLPClassifier(ClassifierMixin, MLPBase):  # type: ignore[misc]
     """A multi-layer perceptron that classifies; `sklearn.neural_network.MLPClassifier`, faster.
 
-    It computes in float32; a table of one batch, whose steps cost next to nothing, in float64.
+    It computes in the dtype of X, float64 or float32, which is faster; with "lbfgs" in float64.
     Sparse input is made dense, as a whole. The first fit of a new shape compiles for some tenths
     of a second; what was compiled is kept on the disc, and steps that were recorded in memory,
     so that the fits of a search share them.
@@ -40,7 +40,9 @@ class MLPClassifier(ClassifierMixin, MLPBase):  # type: ignore[misc]
     Args:
         hidden_layer_sizes: units of each hidden layer; default (100,).
         activation: of the hidden layers: "relu" (default), "tanh", "logistic" or "identity".
-        solver: "adam" (default) or "sgd"; "lbfgs" is refused.
+        solver: "adam" (default) or "sgd"; or "lbfgs": SciPy's L-BFGS-B on the loss of all rows,
+            often the best for small tables. It passes over what says how steps follow on each
+            other (batch_size, learning_rate_init, shuffle, momentum …), and has no partial_fit.
         alpha: strength of the penalty: ½ alpha |weights|² / rows of a batch is added to the loss,
             biases apart; default 0.0001. With any solver and any rule.
         batch_size: rows of a batch; default "auto": 200, or all where there are fewer.
@@ -49,10 +51,11 @@ class MLPClassifier(ClassifierMixin, MLPBase):  # type: ignore[misc]
             (step, steps) -> rate such as `backhand.training.cosine(0.001)`. With any solver.
         learning_rate_init: default 0.001.
         power_t: of "invscaling"; default 0.5.
-        max_iter: the most epochs; default 200.
+        max_iter: the most epochs, or iterations of "lbfgs"; default 200.
         shuffle: whether the rows are shuffled for each epoch; default True.
         random_state: a seed or RandomState, for the same result again; default None.
-        tol: what an epoch must improve the loss by (or the validation score); default 0.0001.
+        tol: what an epoch must improve the loss by (or the validation score); where the largest
+            element of the gradient is less, "lbfgs" ends; default 0.0001.
         verbose: print each epoch's loss; default False.
         warm_start: whether fit goes on from the weights of the last fit; default False.
         momentum, nesterovs_momentum: of "sgd"; default 0.9 and True.
@@ -61,7 +64,7 @@ class MLPClassifier(ClassifierMixin, MLPBase):  # type: ignore[misc]
         validation_fraction: that share; default 0.1.
         beta_1, beta_2, epsilon: of "adam"; default 0.9, 0.999, 1e-8.
         n_iter_no_change: epochs without improvement before training stops; default 10.
-        max_fun: of "lbfgs", so to be left alone.
+        max_fun: the most losses that "lbfgs" computes; default 15000.
         class_weight: {label: weight}, or "balanced": rows / (classes · rows of the class);
             default None, all equal. Multiplies sample_weight.
         dropout: the share of hidden outputs set to 0 in training; default 0.
@@ -128,10 +131,28 @@ class MLPClassifier(ClassifierMixin, MLPBase):  # type: ignore[misc]
     ) -> None:
         self._keep_arguments(locals())
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train on rows X (rows, features) and labels y (rows,), or indicators (rows, labels)."""
-        return self._fit(X, y, sample_weight, incremental=False)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        validation_data: Any = None,
+        eval_set: Any = None,
+    ) -> Self:
+        """Train on rows X (rows, features) and labels y (rows,), or indicators (rows, labels).
 
+        Args:
+            sample_weight: (rows,), what each row counts; default all the same.
+            validation_data: (X, y) or (X, y, sample_weight) to measure after each epoch; early
+                stopping then holds out nothing, and decides by it.
+            eval_set: the same by the name that boosted trees have for it: a pair, or a list of
+                one.
+        """
+        validation = validation_given(validation_data, eval_set)
+        return self._fit(X, y, sample_weight, incremental=False, validation=validation)
+
+    @available_if(learns_by_batches)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Self:
         """Train one epoch more on these rows.
 
@@ -158,16 +179,21 @@ class MLPClassifier(ClassifierMixin, MLPBase):  # type: ignore[misc]
     @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
     def predict_proba(self, X: Any) -> np.ndarray:
         """The probability of each class (rows, classes); of each label on its own."""
-        probabilities: np.ndarray = np.exp(self._log_probabilities(X))
-        return probabilities
+        raw = self._raw(X)
+        probabilities: np.ndarray = np.exp(self._log_likely(raw.astype(np.float64)))
+        return probabilities.astype(raw.dtype)
 
     @available_if(_has_probabilities)  # type: ignore[untyped-decorator]
     def predict_log_proba(self, X: Any) -> np.ndarray:
         """The logarithms of predict_proba, finite however unlikely the class."""
-        return self._log_probabilities(X)
+        raw = self._raw(X)
+        found = self._log_likely(raw.astype(np.float64))
+        # What is likely comes by way of the probability: where those are equal, so are these.
+        likely = np.exp(found)
+        found = np.where(likely > 0.5, np.log(np.maximum(likely, 0.5)), found)
+        return found.astype(raw.dtype)
 
-    def _log_probabilities(self, X: Any) -> np.ndarray:
-        raw = self._raw(X).astype(np.float64)
+    def _log_likely(self, raw: np.ndarray) -> np.ndarray:
         if self.out_activation_ == "softmax":
             raw -= raw.max(axis=1, keepdims=True)
             raw -= np.log(np.exp(raw).sum(axis=1, keepdims=True))
@@ -190,7 +216,7 @@ class MLPClassifier(ClassifierMixin, MLPBase):  # type: ignore[misc]
                     "warm_start can only be used where `y` has the same classes as in the "
                     f"previous call to fit. Previously got {self.classes_}, `y` has {found}"
                 )
-        encoded = self._labels.encode(y)
+        encoded = self._encode(y)
         loss = self._loss()
         self.n_outputs_ = self._labels.outputs(loss)
         self.out_activation_ = "identity"
@@ -199,6 +225,9 @@ class MLPClassifier(ClassifierMixin, MLPBase):  # type: ignore[misc]
         elif isinstance(loss, BinaryCrossEntropyLoss):
             self.out_activation_ = "logistic"
         return encoded
+
+    def _encode(self, y: np.ndarray) -> np.ndarray:
+        return self._labels.encode(y)
 
     def _loss(self) -> Loss:
         if isinstance(self.loss, Loss):

@@ -6,8 +6,9 @@ from typing import Any, Self
 
 import numpy as np
 from sklearn.base import RegressorMixin
+from sklearn.utils.metaestimators import available_if
 
-from backhand.estimators.mlp.base import MLPBase
+from backhand.estimators.mlp.base import MLPBase, learns_by_batches, validation_given
 from backhand.estimators.mlp.training import HeldOut
 from backhand.losses import Loss, MSELoss, PoissonLoss
 
@@ -63,35 +64,48 @@ class MLPRegressor(RegressorMixin, MLPBase):  # type: ignore[misc]
     ) -> None:
         self._keep_arguments(locals())
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
-        """Train on rows X (rows, features) and numbers y (rows,) or (rows, outputs)."""
-        return self._fit(X, y, sample_weight, incremental=False)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        validation_data: Any = None,
+        eval_set: Any = None,
+    ) -> Self:
+        """Train on rows X (rows, features) and numbers y (rows,) or (rows, outputs).
 
+        Args:
+            sample_weight, validation_data, eval_set: as for MLPClassifier.
+        """
+        validation = validation_given(validation_data, eval_set)
+        return self._fit(X, y, sample_weight, incremental=False, validation=validation)
+
+    @available_if(learns_by_batches)  # type: ignore[untyped-decorator]
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Self:
         """Train one epoch more on these rows."""
         return self._fit(X, y, sample_weight, incremental=True)
 
     def predict(self, X: Any) -> np.ndarray:
         """The numbers for rows X, (rows,) or (rows, outputs)."""
-        return self._activated(self._raw(X)).astype(np.float64)
+        return self._activated(self._raw(X))
 
     def _activated(self, raw: np.ndarray) -> np.ndarray:
         found = np.exp(raw) if self.out_activation_ == "exp" else raw
         return found[:, 0] if found.shape[1] == 1 else found
 
     def _read_target(self, y: np.ndarray, first: bool, classes: Any) -> np.ndarray:
-        outputs = 1 if y.ndim == 1 else y.shape[1]
-        if not first and outputs != self.n_outputs_:
+        if first:
+            self.n_outputs_ = _outputs(y)
+        self.out_activation_ = "exp" if isinstance(self._loss(), PoissonLoss) else "identity"
+        return self._encode(y)
+
+    def _encode(self, y: np.ndarray) -> np.ndarray:
+        if _outputs(y) != self.n_outputs_:
             raise ValueError(
-                f"y: expected {self.n_outputs_} outputs a row, as before, got {outputs}"
+                f"y: expected {self.n_outputs_} outputs a row, as before, got {_outputs(y)}"
             )
-        self.n_outputs_ = outputs
-        loss = self._loss()
-        self.out_activation_ = "exp" if isinstance(loss, PoissonLoss) else "identity"
-        largest = np.finfo(np.float32).max
-        if not np.abs(y).max() <= largest:
-            raise ValueError(f"y: expected numbers that float32 can hold, up to {largest:.3g}")
-        if isinstance(loss, PoissonLoss) and y.min() < 0:
+        if self.out_activation_ == "exp" and y.min() < 0:
             raise ValueError(f"y: loss='poisson' expected counts of 0 or more, got {y.min():g}")
         return y
 
@@ -122,6 +136,10 @@ class MLPRegressor(RegressorMixin, MLPBase):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.target_tags.multi_output = True
         return tags
+
+
+def _outputs(y: np.ndarray) -> int:
+    return 1 if y.ndim == 1 else y.shape[1]
 
 
 def _r2(target: np.ndarray, predicted: np.ndarray, weights: np.ndarray | None) -> float:

@@ -15,15 +15,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from backhand.estimators.mlp.batches import Batches
 from backhand.estimators.predictor import numpy_dtype_of
 from backhand.layer import Layer
 from backhand.learning.parameter import Parameter
 from backhand.learning.rules import UpdateRule
-from backhand.learning.rules.penalized import Penalized
 from backhand.losses import Loss, Weighted
 from backhand.networks import Sequential
-from backhand.program import Prediction, TrainingStep
+from backhand.program import Prediction, TrainingStep, TrainingStepInPlace
 
 KEPT = 8
 """How many trainers are kept in a process."""
@@ -33,13 +31,12 @@ LARGEST = 1_000_000
 
 
 class Trainer:
-    """Trains a network, an epoch a call.
+    """Trains a network, many steps a call.
 
     Args:
         network: trained in place.
         loss: of its rows; weights are put around it.
-        rule: of every parameter, penalized. A network that learns by it already goes on where it
-            is.
+        rule: of every parameter. A network that learns by it already goes on where it is.
     """
 
     def __init__(self, network: Layer, loss: Loss, rule: UpdateRule) -> None:
@@ -54,10 +51,9 @@ class Trainer:
 
     def learn_with(self, rule: UpdateRule) -> bool:
         """Set the rule, with fresh memory; False, and nothing changed, where it is the same."""
-        penalized = Penalized(rule)
-        if all(each.rule == penalized for each in self.parameters):
+        if all(each.rule == rule for each in self.parameters):
             return False
-        self.network.learn_with(penalized)
+        self.network.learn_with(rule)
         return True
 
     def forget(self) -> None:
@@ -75,14 +71,23 @@ class Trainer:
             self._prediction.record(torch.from_numpy(np.zeros((1, features), self.dtype)))
         return twin, self._prediction.of_copy(twin)
 
-    def epochs(self, batches: Batches, order: Tensor, rates: Sequence[float]) -> Tensor:
-        """Passes over the data in one call; returns the loss of each step."""
-        losses = self._step.run(batches.inputs, batches.target(), order, rates, batches.size)
+    def steps(
+        self, inputs: Tensor, target: Any, order: Tensor, rates: Sequence[float], size: int
+    ) -> Tensor:
+        """A step for each rate, on batches of `size` rows in that order; returns their losses.
+
+        The target is what `Weighted` takes: a pair (targets, weights).
+        """
+        losses = self._step.run(inputs, target, order, rates, size)
         assert losses is not None
         return losses
 
+    def in_place(self, inputs: Tensor, target: Any) -> TrainingStepInPlace:
+        """A step on this batch, again and again, at the least cost."""
+        return self._step.in_place(inputs, target)
 
-def as_numbers(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
+
+def as_numbers(values: np.ndarray, dtype: np.dtype[Any], name: str = "X") -> np.ndarray:
     """Finite numbers in a network's dtype, row by row in memory.
 
     Raises:
@@ -92,7 +97,7 @@ def as_numbers(values: np.ndarray, dtype: np.dtype[Any]) -> np.ndarray:
         found = np.ascontiguousarray(values, dtype=dtype)
     if dtype != values.dtype and not np.isfinite(found).all():
         largest = np.finfo(dtype).max
-        raise ValueError(f"X: expected numbers that {dtype} can hold, up to {largest:.3g}")
+        raise ValueError(f"{name}: expected numbers that {dtype} can hold, up to {largest:.3g}")
     return found
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from sklearn.model_selection import train_test_split
 
 from backhand.estimators.mlp.batches import Batches
 from backhand.estimators.mlp.rates import PerceptronRates
-from backhand.estimators.mlp.trainer import Trainer
+from backhand.estimators.mlp.trainer import Trainer, as_numbers
 from backhand.learning.rules.penalized import penalize, squared_weights
 from backhand.training import Epoch, NonFiniteLoss
 from backhand.training.loop import Epochs, Guard, Judge
@@ -32,9 +33,9 @@ PENALTY_SHARE = 1e-3
 
 @dataclass(frozen=True)
 class HeldOut:
-    """The rows that early stopping looks at."""
+    """The rows that are measured after each epoch, and that early stopping looks at."""
 
-    inputs: torch.Tensor
+    inputs: np.ndarray
     encoded: np.ndarray
     weights: np.ndarray | None
 
@@ -45,26 +46,41 @@ def hold_out(
     weights: np.ndarray | None,
     share: float,
     random: np.random.RandomState,
-    stratify: bool,
+    two_classes: Sequence[Any] | None,
 ) -> tuple[HeldOut, np.ndarray]:
     """The rows held out, and the numbers of the others.
 
+    Args:
+        X, encoded, weights: the table.
+        share: of its rows.
+        random: chooses them.
+        two_classes: the labels encoded as 0 and 1, of both of which each part then gets its
+            share; None to choose among all rows alike.
+
     Raises:
-        ValueError: fewer than two rows would be held out.
+        ValueError: fewer than two rows would be held out, or there is one row of a class.
     """
-    train, held = train_test_split(
-        np.arange(len(X)),
-        random_state=random,
-        test_size=share,
-        stratify=encoded if stratify else None,
-    )
+    try:
+        train, held = train_test_split(
+            np.arange(len(X)),
+            random_state=random,
+            test_size=share,
+            stratify=None if two_classes is None else encoded.astype(bool)[:, None],
+        )
+    except ValueError as problem:
+        if two_classes is None or "least populated" not in str(problem):
+            raise
+        names = ", ".join(
+            f"{bool(at)} stands for {label!r}"
+            for at, label in enumerate(np.asarray(two_classes).tolist())
+        )
+        raise ValueError(f"{problem} Here {names}; early stopping holds out rows of both.")
     if len(held) < 2:
         raise ValueError(
-            f"validation_fraction: a share of {share} of {len(X)} rows is too small a validation "
-            "set; expected at least 2 rows"
+            "The validation set is too small. Increase 'validation_fraction' or the size of your "
+            f"dataset: a share of {share} of {len(X)} rows is {len(held)}, expected at least 2."
         )
-    rows = torch.from_numpy(X[held])
-    return HeldOut(rows, encoded[held], None if weights is None else weights[held]), train
+    return HeldOut(X[held], encoded[held], None if weights is None else weights[held]), train
 
 
 class PerceptronPasses:
@@ -101,7 +117,10 @@ class PerceptronPasses:
     def take(self, epochs: int, learning_rates: Sequence[float]) -> list[float]:
         """See Passes. The penalty is read after the call only, and taken to change evenly."""
         orders = [self._next_order() for _ in range(epochs)]
-        steps = self.trainer.epochs(self.batches, self.batches.order(orders), learning_rates)
+        batches, order = self.batches, self.batches.order(orders)
+        steps = self.trainer.steps(
+            batches.inputs, batches.target(), order, learning_rates, batches.size
+        )
         losses = steps.numpy().reshape(epochs, -1) @ self.batches.shares * self._report
         before, self.penalty = self.penalty, self._penalty_now()
         penalties = np.linspace(before, self.penalty, epochs + 1)[1:]
@@ -127,7 +146,7 @@ class PerceptronJudge(Judge):
     Args:
         estimator: whose fitted attributes count along.
         passes: of the training.
-        held: what early stopping looks at; None without it.
+        held: what is measured after each epoch, by which early stopping decides; or None.
     """
 
     def __init__(self, estimator: MLPBase, passes: PerceptronPasses, held: HeldOut | None) -> None:
@@ -135,7 +154,9 @@ class PerceptronJudge(Judge):
         self._passes = passes
         self._rows = passes.batches.rows
         self._held = held
-        self._best = None if held is None else Weights(passes.trainer.network)
+        self._best = Weights(passes.trainer.network) if estimator.early_stopping else None
+        if held is not None:
+            self._inputs = torch.from_numpy(as_numbers(held.inputs, passes.trainer.dtype))
 
     def undecided(self) -> float:
         """See Judge.
@@ -156,8 +177,10 @@ class PerceptronJudge(Judge):
         """See Judge."""
         if self._held is None:
             return {}
-        raw = self._passes.trainer.network.predict(self._held.inputs).numpy()
-        return {"validation": {"score": self._estimator._validation_score(self._held, raw)}}
+        raw = self._passes.trainer.network.predict(self._inputs).numpy()
+        with np.errstate(over="ignore", invalid="ignore"):  # training may have run away
+            score = self._estimator._validation_score(self._held, raw)
+        return {"validation": {"score": score}}
 
     def judge(self, epoch: Epoch) -> bool:
         """See Judge."""
@@ -168,10 +191,10 @@ class PerceptronJudge(Judge):
         estimator.loss_curve_.append(epoch.loss)
         if estimator.verbose:
             print(f"Iteration {estimator.n_iter_}, loss = {epoch.loss:.8f}")
-        if self._held is None:
-            improved = self._improved_by_loss(epoch.loss)
-        else:
-            improved = self._improved_by_score(epoch.measures["validation"]["score"])
+        by_score = True
+        if self._held is not None:
+            by_score = self._improved_by_score(epoch.measures["validation"]["score"])
+        improved = by_score if estimator.early_stopping else self._improved_by_loss(epoch.loss)
         estimator._no_improvement_count = 0 if improved else estimator._no_improvement_count + 1
         return bool(estimator._no_improvement_count > estimator.n_iter_no_change)
 
@@ -186,20 +209,20 @@ class PerceptronJudge(Judge):
         estimator, best = self._estimator, self._estimator.best_validation_score_
         assert estimator.validation_scores_ is not None
         assert best is not None
-        assert self._best is not None
         estimator.validation_scores_.append(score)
         if estimator.verbose:
             print(f"Validation score: {score:f}")
         if score > best:
             estimator.best_validation_score_ = score
-            self._best.keep()
+            if self._best is not None:
+                self._best.keep()
         return score >= best + estimator.tol
 
     def after_stall(self, lower: float | None) -> None:
         """See Judge."""
         estimator = self._estimator
         if estimator.verbose:
-            what = "Training loss" if self._held is None else "Validation score"
+            what = "Validation score" if estimator.early_stopping else "Training loss"
             then = "Stopping." if lower is None else f"Setting learning rate to {lower:f}"
             print(
                 f"{what} did not improve more than tol={estimator.tol:f} "
@@ -208,10 +231,12 @@ class PerceptronJudge(Judge):
         if lower is not None:
             estimator._no_improvement_count = 0
 
-    def restore_best(self) -> None:
-        """Give the network the weights of the best score, where there were scores."""
-        if self._best is not None:
-            self._best.restore()
+    def restore_best(self) -> bool:
+        """Give the network the weights of the best score; whether there was one."""
+        if self._best is None or self._estimator.best_validation_score_ == -np.inf:
+            return False
+        self._best.restore()
+        return True
 
 
 def train(
@@ -226,11 +251,12 @@ def train(
     Args:
         estimator: whose fitted attributes count along.
         passes, rates: what trains, on what, how fast.
-        held: what early stopping looks at; None without it.
+        held: what is measured after each epoch, by which early stopping decides; or None.
         incremental: one epoch, which nobody expects to be the last.
 
     Warns:
-        ConvergenceWarning: it still improved at the last epoch.
+        ConvergenceWarning: it still improved at the last epoch; or, with early stopping, training
+            ran away, and the weights are those of the best score.
 
     Raises:
         ValueError: a loss or a weight is no finite number; the weights are those from before.
@@ -240,26 +266,37 @@ def train(
     rates.begin(passes.batches.rows, estimator.t_)
     judge = PerceptronJudge(estimator, passes, held)
     guard = Guard(passes.trainer.network, every_call=False)
+    diverged = False
     try:
         if Epochs(passes, rates, judge, guard).run(epochs, estimator.on_epoch) and not incremental:
-            warnings.warn(
+            _warn_of_no_convergence(
                 f"Stochastic Optimizer: Maximum iterations ({epochs}) "
-                "reached and the optimization hasn't converged yet.",
-                ConvergenceWarning,
-                stacklevel=5,
+                "reached and the optimization hasn't converged yet."
             )
     except NonFiniteLoss:
-        _refuse(estimator)
+        diverged = True
     except KeyboardInterrupt:
         warnings.warn("Training interrupted by user.", stacklevel=5)
-    judge.restore_best()
-    if not guard.holds():
-        _refuse(estimator)
+    restored = judge.restore_best()
+    if not guard.holds() or (diverged and not restored):
+        refuse_non_finite(f"epoch {estimator.n_iter_ + 1}")
+    if diverged:
+        assert estimator.validation_scores_ is not None
+        estimator.validation_scores_.append(math.nan)
+        _warn_of_no_convergence(
+            f"Training diverged in epoch {estimator.n_iter_ + 1}: the learning rate is too high, "
+            "or the data need to be scaled; the weights are those of the best validation score."
+        )
 
 
-def _refuse(estimator: MLPBase) -> NoReturn:
+def _warn_of_no_convergence(message: str) -> None:
+    warnings.warn(message, ConvergenceWarning, stacklevel=6)
+
+
+def refuse_non_finite(when: str) -> NoReturn:
+    """Say that training has run away, in scikit-learn's words and the time of it."""
     raise ValueError(
-        f"Solver produced non-finite parameter weights or loss in epoch "
-        f"{estimator.n_iter_ + 1}. The input data may contain large values and need to "
-        "be preprocessed, or the learning rate is too high; the weights are those from before."
+        "Solver produced non-finite parameter weights. The input data may contain large values "
+        f"and need to be preprocessed. It was in {when}; or the learning rate is too high. The "
+        "weights are those from before."
     ) from None
