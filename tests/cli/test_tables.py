@@ -16,8 +16,8 @@ import pytest
 from test_disc import run
 
 from backhand.cli.tables.importance import importances
-from backhand.cli.tables.reading import read_table
-from backhand.cli.tables.split import split_rows
+from backhand.cli.tables.reading import HowToRead, read_table
+from backhand.cli.tables.split import Splitting, split_rows
 from backhand.cli.tables.target import Target, split_target
 from backhand.estimators import TableClassifier, TableRegressor
 from backhand.estimators.tables import load_table_model
@@ -109,7 +109,7 @@ def test_predicts_and_evaluates_other_rows(trained, tmp_path, monkeypatch, capsy
     other = people(seed=1)
     other.write_csv(tmp_path / "other.csv")
     model = load_table_model(trained)
-    expected = model.predict_proba(read_table(tmp_path / "other.csv").drop("buys"))
+    expected = model.predict_proba(read_table(tmp_path / "other.csv").frame.drop("buys"))
     assert run(monkeypatch, "predict", trained, tmp_path / "other.csv") == 0
     rows = list(csv.DictReader(capsys.readouterr().out.splitlines()))
     assert [float(row["probability of yes"]) for row in rows] == pytest.approx(
@@ -182,12 +182,13 @@ def test_compilation_is_counted_apart_from_the_fit(
 
 def test_the_split_keeps_every_class_and_every_row() -> None:
     values = np.array(["a"] * 60 + ["b"] * 30 + ["c"])
-    train, test = split_rows(Target("t", "classification", "", values), 0.2, seed=3)
+    ((train, test),) = split_rows(Target("t", "classification", "", values), Splitting(), seed=3)
     assert sorted([*train, *test]) == list(range(91))
     assert (values[test] == "b").sum() == 6
     assert 90 in train
     many = np.array([f"c{i % 40}" for i in range(80)])  # more classes than test rows
-    train, test = split_rows(Target("t", "classification", "", many), 0.1, seed=3)
+    by_tenths = Splitting(share=0.1)
+    ((train, test),) = split_rows(Target("t", "classification", "", many), by_tenths, seed=3)
     assert set(many[test]) <= set(many[train])
 
 
@@ -204,10 +205,10 @@ def test_the_split_keeps_every_class_and_every_row() -> None:
 )
 def test_the_task_follows_from_the_target(values, task, tmp_path) -> None:
     table = pl.DataFrame({"x": range(len(values)), "t": values})
-    _, target, gone = split_target(tmp_path, table, "t", None)
+    _, target, given = split_target(tmp_path, table, "t", None)
     assert target.task == task
-    assert gone == sum(each is None for each in values)
-    assert len(target.values) == len(values) - gone
+    assert given.tolist() == [each is not None for each in values]
+    assert len(target.values) == given.sum()
 
 
 CONTENTS = {
@@ -226,7 +227,8 @@ CONTENTS = {
     "in another encoding": (b"age,buys\n1,a\n2,caf\xe9\n", "line 3: not UTF-8"),
     "that is empty": ("", "the file is empty"),
     "with an infinity": (
-        "age,buys\n" + "1,a\n2,b\n" * 8 + "inf,a\n", "column 'age': row",
+        "age,buys\n" + "1,a\n2,b\n" * 8 + "inf,a\n",
+        "column 'age': line 18 holds an infinity (inf); expected a finite number",
     ),
 }  # fmt: skip
 
@@ -247,11 +249,13 @@ def test_refuses_files_that_are_not_what_they_say(table, monkeypatch, capsys) ->
     folder = table.parent
     (folder / "a.parquet").write_bytes(table.read_bytes())
     people().write_parquet(folder / "b.csv")
-    (folder / "c.xlsx").write_bytes(b"PK")
+    (folder / "c.docx").write_bytes(b"PK")
+    (folder / "d.csv.gz").write_bytes(table.read_bytes())
     for name, says in (
         ("a.parquet", "ends in .parquet, but is not a Parquet file"),
         ("b.csv", "ends in .csv, but is a Parquet file"),
-        ("c.xlsx", "expected a file that ends in one of .csv"),
+        ("c.docx", "expected a file that ends in one of .csv"),
+        ("d.csv.gz", "not a gzip file, or cut short"),
         ("none.csv", "No such file"),
     ):
         assert run(monkeypatch, "train", name, "--target", "buys") == 2
@@ -261,7 +265,15 @@ def test_refuses_files_that_are_not_what_they_say(table, monkeypatch, capsys) ->
 def test_refuses_options_before_it_trains(table, monkeypatch, capsys) -> None:
     for words, says in (
         (("--task", "both"), "task: expected classification or regression, got 'both'"),
-        (("--task", "regression"), "column 'buys': expected numbers for regression, got String"),
+        (
+            ("--task", "regression"),
+            "column 'buys': expected numbers for regression, got text, such as '",
+        ),
+        (("--seed", -1), "seed: expected a whole number from 0 to 4294967295, got -1"),
+        (("--types", "aeg=number"), "types: there is no column 'aeg'; did you mean 'age'?"),
+        (("--types", "age=float"), "types: expected number, category, boolean, date, or a format"),
+        (("--types", "city=number"), "column 'city': expected numbers as --types says, got '"),
+        (("--encoding", "klingon"), "encoding: expected one that Python knows, got 'klingon'"),
         (("--test-share", 1), "test share: expected a number between 0 and 1"),
         (("--drop", "aeg"), "there is no column 'aeg'; did you mean 'age'?"),
         (("--drop", "buys"), "'buys' is the target"),
@@ -295,11 +307,11 @@ def test_refuses_other_columns_than_in_training(trained, tmp_path, monkeypatch, 
 
 
 def test_text_that_looks_like_numbers_stays_text_where_it_was(tmp_path) -> None:
-    (tmp_path / "a.csv").write_text("code;x; y\n01;2,5;inf\n02;3; 1\n")
-    table = read_table(tmp_path / "a.csv", text=["code"])
+    (tmp_path / "a.csv").write_text("code;x; y\n01;2,5;7\n02;3; 1\n")
+    table = read_table(tmp_path / "a.csv", HowToRead(types=["code=category"])).frame
     assert table["code"].to_list() == ["01", "02"]
     assert table["x"].to_list() == [2.5, 3.0]
-    assert table["y"].to_list() == [float("inf"), 1.0]
+    assert table["y"].to_list() == [7, 1]
 
 
 def test_ctrl_c_keeps_the_best_epoch_so_far(table) -> None:

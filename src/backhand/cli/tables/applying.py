@@ -19,7 +19,6 @@ from backhand.cli.tables.reading import nearest, read_table
 from backhand.cli.tables.report import prediction_rows, results_table, write_files
 from backhand.cli.tables.target import CLASSIFICATION, REGRESSION, Target, as_text, target_column
 from backhand.estimators.tables import TableClassifier, TableRegressor, load_table_model
-from backhand.estimators.tables.columns import CATEGORY
 
 
 def predict_table(model_path: Path, table_path: Path, out: Path | None) -> None:
@@ -96,9 +95,9 @@ def evaluate_table(
 
 
 def _read(model: TableClassifier | TableRegressor, path: Path) -> Any:
-    """The table, with text where the model learnt from text, whatever it looks like here."""
-    text = [code.name for code in model.encoding_.codes if code.kind == CATEGORY]
-    table = read_table(path, text)
+    """The table, its columns read as in training, whatever they look like here."""
+    meant = {code.name: code.meaning for code in model.encoding_.codes}
+    table = read_table(path, meant=meant).frame
     if not len(table):
         raise ValueError(f"{path}: expected at least one row")
     return table

@@ -7,7 +7,23 @@ from typing import Annotated
 
 import typer
 
-Table = Annotated[Path, typer.Argument(help="A table: CSV or Parquet.")]
+Table = Annotated[Path, typer.Argument(help="A table: CSV, Parquet, JSON or Excel.")]
+Encoding = Annotated[str, typer.Option(help="Of a text file: latin-1, utf-16 …")]
+Missing = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="A word or number that stands for no value; COLUMN=WORD of one column only.",
+        metavar="WORD",
+    ),
+]
+Types = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="What a column holds: number, category, boolean, date, or the format of its dates "
+        "(since=%d/%m/%Y).",
+        metavar="COLUMN=KIND",
+    ),
+]
 
 
 def train(
@@ -35,15 +51,24 @@ def train(
     importance: Annotated[
         bool, typer.Option(help="Measure the importance of columns, for ten seconds at most.")
     ] = True,
+    encoding: Encoding = "utf-8",
+    missing: Missing = None,
+    types: Types = None,
 ) -> None:
     """Train a model on a table, test it, and write it with a report."""
     needs_scikit_learn()
+    from backhand.cli.tables.reading import HowToRead
+    from backhand.cli.tables.split import Splitting
     from backhand.cli.tables.train import train_table
     from backhand.cli.tables.training import Options
 
-    options = Options(epochs, members, test_share, seed)
-    folder = out or Path(table.stem)
-    train_table(table, target, folder, task, drop or [], compare, importance, options)
+    options = Options(epochs, members, seed)
+    how = HowToRead(encoding, missing or [], types or [])
+    splitting = Splitting(test_share)
+    folder = out or Path(table.name.split(".")[0] or "model")
+    train_table(
+        table, target, folder, task, drop or [], compare, importance, options, how, splitting
+    )
 
 
 def evaluate(

@@ -20,7 +20,8 @@ from sklearn.preprocessing import OrdinalEncoder, StandardScaler
 
 from backhand.cli.tables.measures import Predictions
 from backhand.cli.tables.target import CLASSIFICATION
-from backhand.estimators.tables.columns import CATEGORY, read_columns
+from backhand.data.column_kinds import CATEGORY
+from backhand.estimators.tables.columns import read_columns
 from backhand.estimators.tables.encoding import Encoding
 
 MOST_CATEGORIES = 255

@@ -35,8 +35,8 @@ class Target:
     values: np.ndarray
 
 
-def split_target(path: Path, table: Any, name: str, task: str | None) -> tuple[Any, Target, int]:
-    """The features, the target, and how many rows went for want of one.
+def split_target(path: Path, table: Any, name: str, task: str | None) -> tuple[Any, Target, Any]:
+    """The features, the target, and in which rows there was one: the others are left out.
 
     Raises:
         ValueError: there is no such column, nothing else, no row left, or nothing to learn in it.
@@ -54,7 +54,7 @@ def split_target(path: Path, table: Any, name: str, task: str | None) -> tuple[A
         target = _target(column, task)
     except ValueError as problem:
         raise ValueError(f"{path}, column {name!r}: {problem}") from None
-    return features, target, len(table) - len(column)
+    return features, target, given.to_numpy()
 
 
 def target_column(path: Path, table: Any, name: str) -> Any:
@@ -83,7 +83,8 @@ def _target(column: Any, task: str | None) -> Target:
         if not (kind == polars.Boolean or _is_text(kind)):
             raise ValueError(f"expected text, booleans or numbers as the target, got {kind}")
         if task == REGRESSION:
-            raise ValueError(f"expected numbers for regression, got {kind}")
+            what = "booleans" if kind == polars.Boolean else f"text, such as {column[0]!r}"
+            raise ValueError(f"expected numbers for regression, got {what}")
         if different == len(column) and kind != polars.Boolean:
             raise ValueError("every row holds a text of its own; there are no classes to learn")
         return Target(column.name, CLASSIFICATION, f"{different} classes", as_text(column))

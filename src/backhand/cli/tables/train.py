@@ -17,10 +17,10 @@ from backhand.cli.tables.importance import importances
 from backhand.cli.tables.measures import Predictions
 from backhand.cli.tables.outcome import COMPILATION, TableOutcome
 from backhand.cli.tables.peers import knowing_nothing, peers
-from backhand.cli.tables.reading import nearest, read_table
+from backhand.cli.tables.preparing import prepare
+from backhand.cli.tables.reading import HowToRead
 from backhand.cli.tables.report import results_table, write_files
-from backhand.cli.tables.split import split_rows
-from backhand.cli.tables.target import split_target
+from backhand.cli.tables.split import Splitting
 from backhand.cli.tables.training import Options, train_model
 from backhand.program.engines.native import counted_compilation
 
@@ -34,6 +34,8 @@ def train_table(
     compare: bool,
     importance: bool,
     options: Options,
+    how: HowToRead,
+    splitting: Splitting,
 ) -> None:
     """Read, split, train, test, compare, write the report, print the figures.
 
@@ -46,17 +48,15 @@ def train_table(
     seconds: dict[str, float] = {}
     notes: list[str] = []
     with _timed(seconds, "reading"):
-        table = _without(path, read_table(path), drop, target_name, notes)
-        table, target, gone = split_target(path, table, target_name, task)
-        train, test = split_rows(target, options.test_share, options.seed)
+        prepared = prepare(path, target_name, task, drop, how, splitting, options.seed)
     check_writable(out)
-    if gone:
-        notes.append(f"{gone:,} rows have no value in {target_name} and were left out.")
-    console.print(f"{path}: {len(table):,} rows, {table.width} columns", soft_wrap=True)
-    console.print(f"{target_name}: {target.task}, {target.why}", soft_wrap=True)
+    table, target, (train, test) = prepared.table.frame, prepared.target, prepared.splits[0]
+    notes += prepared.all_notes()
+    prepared.show(console)
     gc.freeze()  # a collection would look at all of torch
     with _named(path), _timed(seconds, "training"):
         trained = train_model(console, target, table[train], target.values[train], options)
+    trained.model.remember(*prepared.remembered())
     with _timed(seconds, "predictions"):
         ours = Predictions.of(trained.model, table[test])
     outcome = TableOutcome(
@@ -68,7 +68,7 @@ def train_table(
     else:
         _look_further(console, outcome, train, options, compare, importance)
     write_files(outcome, out)
-    _tell(console, outcome, out)
+    _tell(console, outcome, len(prepared.all_notes()), out)
     if trained.interrupted:
         raise SystemExit(INTERRUPTED)
 
@@ -111,26 +111,13 @@ def _look_further(
             outcome.notes.append("Stopped by Ctrl-C before all was compared.")
 
 
-def _tell(console: Console, outcome: TableOutcome, out: Path) -> None:
-    for note in outcome.notes:
+def _tell(console: Console, outcome: TableOutcome, told: int, out: Path) -> None:
+    for note in outcome.notes[told:]:
         console.print(note, soft_wrap=True)
     console.print(results_table(outcome))
     for sentence in outcome.verdict().sentences():
         console.print(sentence, soft_wrap=True)
     console.print(f"Written to {out}/: {', '.join(sorted(outcome.files))}", soft_wrap=True)
-
-
-def _without(path: Path, table: Any, drop: Sequence[str], target: str, notes: list[str]) -> Any:
-    """The table without columns that are not wanted, or have no name."""
-    for name in drop:
-        if name not in table.columns:
-            raise ValueError(f"{path}: there is no column {name!r}{nearest(name, table.columns)}")
-        if name == target:
-            raise ValueError(f"drop: {name!r} is the target")
-    if "" in table.columns:
-        notes.append("A column without a name was left out.")
-        drop = [*drop, ""]
-    return table.drop(drop)
 
 
 @contextmanager

@@ -24,8 +24,18 @@ class Options:
 
     epochs: int | None = None
     members: int = 1
-    test_share: float = 0.2
     seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse a seed that NumPy does not take.
+
+        Raises:
+            ValueError: it is out of range.
+        """
+        if not 0 <= self.seed < 2**32:
+            raise ValueError(
+                f"seed: expected a whole number from 0 to {2**32 - 1}, got {self.seed}"
+            )
 
 
 @dataclass(frozen=True)

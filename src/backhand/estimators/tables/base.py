@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import numbers
-from collections.abc import Callable, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -22,9 +24,10 @@ from torch import Tensor
 
 from backhand.arguments import bare, shown, whole
 from backhand.data import Data
+from backhand.data.column_kinds import Meaning
 from backhand.estimators.predictor import Predictor
 from backhand.estimators.tables.columns import Column, read_columns
-from backhand.estimators.tables.encoding import EncodedTable, Encoding
+from backhand.estimators.tables.encoding import PLURALS, EncodedTable, Encoding
 from backhand.estimators.tables.members import make_members
 from backhand.estimators.tables.training import train_members
 from backhand.losses import Loss
@@ -60,6 +63,7 @@ class TableBase(BaseEstimator):  # type: ignore[misc]
     best_epochs_: list[int]
     feature_names_in_: np.ndarray
     target_name_: str | None
+    left_out_: list[str]
 
     _classifies: bool
     _predictor: Predictor | None = None
@@ -68,7 +72,7 @@ class TableBase(BaseEstimator):  # type: ignore[misc]
 
     def _columns(self, X: Any, reset: bool) -> list[Column]:
         """The columns of a table of any kind, their names and number checked."""
-        kinds = None if reset else [code.kind for code in self.encoding_.codes]
+        meant = None if reset else [code.meaning for code in self.encoding_.codes]
         if hasattr(X, "columns") and hasattr(X, "shape"):
             if 0 in X.shape:
                 raise ValueError(
@@ -77,11 +81,38 @@ class TableBase(BaseEstimator):  # type: ignore[misc]
                 )
             _check_feature_names(self, X, reset=reset)
             _check_n_features(self, X, reset=reset)
-            return read_columns(X, kinds)
+            return self._warned(read_columns(X, meant), reset)
         numeric = np.asarray(X).dtype.kind in "iufb" if not hasattr(X, "tocsr") else True
         kind = "numeric" if numeric else None
         X = validate_data(self, X, dtype=kind, ensure_all_finite="allow-nan", reset=reset)
-        return read_columns(X, kinds)
+        return self._warned(read_columns(X, meant), reset)
+
+    def _warned(self, columns: list[Column], training: bool) -> list[Column]:
+        """The columns, with a warning where a value that is there counts as missing."""
+        for column in columns:
+            taken = [*map(repr, column.strays), *(column.codes if training else ())]
+            if taken:
+                some = ", ".join(taken[:5]) + (" …" if len(taken) > 5 else "")
+                text = f"column {column.name!r}, of {PLURALS[column.kind]}: {some} taken as missing"
+                warnings.warn(text, UserWarning, stacklevel=4)
+        return columns
+
+    def remember(self, meanings: Mapping[str, Meaning], left_out: Sequence[str] = ()) -> None:
+        """Read text as a file's columns were read, where the table of `fit` was made from a file.
+
+        Args:
+            meanings: of columns, by name; those that are not among them stay as they are.
+            left_out: names of the file's columns that `fit` did not get; kept in `left_out_`.
+        """
+        check_is_fitted(self)
+        codes = tuple(
+            replace(code, missing=meant.missing, date_format=meant.date_format)
+            if (meant := meanings.get(code.name)) and meant.kind == code.kind
+            else code
+            for code in self.encoding_.codes
+        )
+        self.encoding_ = replace(self.encoding_, codes=codes)
+        self.left_out_ = list(left_out)
 
     def _check_arguments(self) -> None:
         for name, least in (("epochs", 1), ("batch_size", 1), ("members", 1)):
@@ -130,6 +161,7 @@ class TableBase(BaseEstimator):  # type: ignore[misc]
                 random,
             )
         self._predictor = Predictor(self.network_)
+        self.left_out_ = []
         self.loss_curve_, self.validation_scores_ = judge.loss_curve, judge.scores
         self.best_epochs_ = judge.best_epochs
 
@@ -200,6 +232,7 @@ class TableBase(BaseEstimator):  # type: ignore[misc]
             "features": self.n_features_in_,
             "names": getattr(self, "feature_names_in_", np.array([])).tolist(),
             "target": self.target_name_,
+            "left_out": self.left_out_,
             "learnt": self._learnt(),
         }
         save(self.network_, path, {"table": about})
@@ -255,6 +288,7 @@ class TableBase(BaseEstimator):  # type: ignore[misc]
             if names != columns:
                 raise Malformed("names: others than those of the columns encoded")
             self.feature_names_in_ = np.array(names, dtype=object)
+        self.left_out_ = expect("left_out", found.get("left_out", []), list, of=str)
         target = found.get("target")
         self.target_name_ = None if target is None else expect("target", target, str)
 
@@ -326,4 +360,4 @@ def name_of(target: Any) -> str | None:
 
 
 def _rows(column: Column, rows: np.ndarray) -> Column:
-    return Column(column.name, column.kind, column.values[rows], column.missing[rows])
+    return replace(column, values=column.values[rows], missing=column.missing[rows])

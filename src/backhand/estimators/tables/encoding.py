@@ -15,7 +15,9 @@ from typing import Any
 import numpy as np
 
 from backhand.arguments import finite, shown, truth
-from backhand.estimators.tables.columns import BOOLEAN, CATEGORY, DATE, NUMBER, Column
+from backhand.data.column_kinds import BOOLEAN, CATEGORY, DATE, NUMBER, Meaning
+from backhand.data.written_dates import is_format
+from backhand.estimators.tables.columns import Column
 from backhand.tensor_file import Malformed, expect
 
 DAY = 86_400.0
@@ -37,6 +39,8 @@ class ColumnCode:
         categories: of a category, in order; one not among them counts as missing.
         median: of a number; stands where one is missing.
         shows_missing: whether a column of its own says where a value was missing.
+        missing: words, and numbers such as 9999, that count as missing.
+        date_format: of dates that were text in training; see Meaning.
     """
 
     name: str
@@ -44,6 +48,8 @@ class ColumnCode:
     categories: tuple[str, ...] = ()
     median: float = 0.0
     shows_missing: bool = False
+    missing: tuple[str, ...] = ()
+    date_format: str = ""
 
     @classmethod
     def from_json(cls, place: str, found: dict[str, Any]) -> ColumnCode:
@@ -53,6 +59,7 @@ class ColumnCode:
             TypeError, ValueError: it is none.
         """
         names = {each.name for each in fields(cls)}
+        found = {"missing": [], "date_format": "", **found}  # which older files do not have
         if found.keys() != names:
             raise Malformed(f"{place}: expected {', '.join(sorted(names))}, got {shown(found)}")
         kind = expect(f"{place}: kind", found["kind"], str)
@@ -63,14 +70,23 @@ class ColumnCode:
             tuple(categories),
             finite(place, "median", found["median"]),
             truth(place, "shows_missing", found["shows_missing"]),
+            tuple(expect(f"{place}: missing", found["missing"], list, of=str)),
+            expect(f"{place}: date_format", found["date_format"], str),
         )
-        fits = kind in _PLURALS and len(set(categories)) == len(categories)
+        fits = kind in PLURALS and len(set(categories)) == len(categories)
         fits = fits and (kind == CATEGORY or not categories)
         fits = fits and (kind in (NUMBER, DATE) or not code.shows_missing)
         fits = fits and (kind != DATE or abs(code.median) < LATEST)
+        form = code.date_format
+        fits = fits and (not form or (kind == DATE and is_format(form)))
         if not fits:
             raise Malformed(f"{place}: does not fit together: {shown(found)}")
         return code
+
+    @property
+    def meaning(self) -> Meaning:
+        """How the column is read."""
+        return Meaning(self.kind, self.missing, self.date_format)
 
     @property
     def width(self) -> int:
@@ -87,7 +103,14 @@ class ColumnCode:
         if column.kind == CATEGORY:
             return cls(column.name, CATEGORY, _categories_of(given))
         median = float(np.median(given)) if len(given) and column.kind != BOOLEAN else 0.0
-        return cls(column.name, column.kind, median=median, shows_missing=shows)
+        return cls(
+            column.name,
+            column.kind,
+            median=median,
+            shows_missing=shows,
+            missing=column.codes,
+            date_format=column.date_format,
+        )
 
     def numbers(self, column: Column) -> list[np.ndarray]:
         """The column as columns of float64.
@@ -97,8 +120,8 @@ class ColumnCode:
         """
         if column.kind != self.kind and not column.missing.all():
             raise ValueError(
-                f"column {self.name!r}: expected {_PLURALS[self.kind]} as in training, "
-                f"got {_PLURALS[column.kind]}"
+                f"column {self.name!r}: expected {PLURALS[self.kind]} as in training, "
+                f"got {PLURALS[column.kind]}"
             )
         if self.kind == CATEGORY:
             return self._categories(column)
@@ -115,7 +138,7 @@ class ColumnCode:
         return [columns[0] - columns[1]] if len(columns) == 2 else columns
 
 
-_PLURALS = {NUMBER: "numbers", CATEGORY: "text", BOOLEAN: "booleans", DATE: "dates"}
+PLURALS = {NUMBER: "numbers", CATEGORY: "text", BOOLEAN: "booleans", DATE: "dates"}
 
 
 def _categories_of(given: np.ndarray) -> tuple[str, ...]:

@@ -1,0 +1,111 @@
+"""What the words of a column mean."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime
+
+import pytest
+
+from backhand.data.column_kinds import Meaning, missing_codes, read_words
+
+NUMBERS = [f"{at * 0.37:.2f}" for at in range(100)]
+
+
+def decided(words: list[str], **options) -> tuple[str, str]:
+    found = read_words(Counter(words), **options)
+    return found.meaning.kind, found.meaning.date_format
+
+
+DECIDED = {
+    "numbers": (NUMBERS, "number"),
+    "numbers and three in ten unknown": ([*NUMBERS, *["?"] * 40], "number"),
+    "numbers and gaps of many kinds": ([*NUMBERS, "-", "N/A", "missing", ".", " "], "number"),
+    "numbers and one word": ([*NUMBERS, "oops"], "number"),
+    "numbers and one word often": ([*NUMBERS, *["not measured"] * 40], "number"),
+    "numbers and many words": ([*NUMBERS, *(f"PC {at}" for at in range(30))], "category"),
+    "few whole numbers and one word": ([*"0123" * 5, "3+"], "category"),
+    "few whole numbers and a word in a hundred": ([*"0123" * 40, "oops"], "number"),
+    "codes padded with zeros": (["01234", "10001", "90210"], "category"),
+    "thousands": (["1,234", "12,345.5", "7"], "number"),
+    "decimal commas": (["1,25", "3,5"], "number"),
+    "exponents": (["1e-3", "-2.5E+4", "+.5"], "number"),
+    "signs": (["+", "-", "+"], "category"),
+    "truths": (["True", "false", "?"], "boolean"),
+    "words": (["red", "green", "?"], "category"),
+    "nothing": (["?", "-"], "category"),
+    "versions": (["1.2.3", "1.10.0", "2.0.1"], "category"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", DECIDED)
+def test_the_kind_is_decided_by_what_nearly_all_words_are(name) -> None:
+    words, kind = DECIDED[name]
+    assert decided(words)[0] == kind
+
+
+DATES = {
+    "2022-08-27": "ISO 8601",
+    "2022-08-27T14:30:00+02:00": "ISO 8601",
+    "08/27/2022": "%m/%d/%Y",
+    "27/08/2022": "%d/%m/%Y",
+    "8/27/22 2:30 PM": "%m/%d/%y %I:%M %p",
+    "27.08.2022 14:30": "%d.%m.%Y %H:%M",
+    "27-Aug-22": "%d-%b-%y",
+    "27 August 2022": "%d %B %Y",
+    "Aug 27, 2022": "%b %d, %Y",
+    "20220827": "%Y%m%d",
+    "2022/08/27": "%Y/%m/%d",
+    "2022Q3": "quarters",
+}
+
+
+@pytest.mark.parametrize("word", DATES)
+def test_dates_are_read_in_the_format_that_all_are_in(word) -> None:
+    found = read_words(Counter([word, word.replace("27", "28").replace("Q3", "Q4")]) | {"?": 1})
+    if word == "20220827":  # two numbers are no sign of dates
+        assert found.meaning.kind == "number"
+        found = read_words(Counter([word, "20220828", "20220829", "?"]))
+    assert found.meaning == Meaning("date", (), DATES[word])
+    assert found.values["?"] is None
+    day = datetime.fromtimestamp(found.values[word]).date()
+    assert (day.year, day.month) == ((2022, 7) if "Q3" in word else (2022, 8))
+    assert "Q3" in word or day.day in (27, 28)
+
+
+def test_dates_that_may_be_read_two_ways_say_so() -> None:
+    found = read_words(Counter(["01/02/2022", "03/04/2022", "05/06/2022"]))
+    assert found.meaning.date_format == "%m/%d/%Y"
+    assert found.doubt == "'01/02/2022' is read as %m/%d/%Y, but may be %d/%m/%Y"
+    assert not read_words(Counter(["01/02/2022", "25/04/2022"])).doubt
+
+
+def test_columns_are_read_as_they_were_meant() -> None:
+    meant = Meaning("date", (), "%d/%m/%Y")
+    found = read_words(Counter(["01/02/2022"]), meant)
+    assert (
+        found.values["01/02/2022"] == datetime.fromisoformat("2022-02-01T00:00+00:00").timestamp()
+    )
+    assert decided(["7", "8"], meant=Meaning("category"))[0] == "category"
+    numbers = read_words(
+        Counter(["7", "oops", "8", "-1", "gone"]), Meaning("number", ("-1", "gone"))
+    )
+    assert numbers.values == {"7": 7, "oops": None, "8": 8, "-1": None, "gone": None}
+    assert numbers.strays == ("oops",)
+    assert decided(["old", "young", "7"], meant=Meaning("number"))[0] == "category"
+
+
+@pytest.mark.parametrize(
+    ("values", "codes"),
+    [
+        ([*range(80), 9999, 9999], [9999]),
+        ([*range(80), -99.9, -99.9, 999, 999], [-99.9, 999]),
+        ([*range(80), 99, 99], []),  # not far enough from the rest
+        ([*range(80), 9999], []),  # once: perhaps just a large one
+        ([*range(80), 5000, 5000], []),  # no code
+        ([*range(9)] * 2 + [98, 98, 99, 99], [98, 99]),
+    ],
+)
+def test_numbers_that_stand_for_gaps_are_nines_far_from_all_others(values, codes) -> None:
+    counts = Counter(map(float, values))
+    assert missing_codes(list(counts), counts.__getitem__) == codes
