@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import numbers
+from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
@@ -156,8 +157,31 @@ def instance(owner: str, name: str, value: Any, kind: type) -> Any:
         TypeError: it is something else.
     """
     if not isinstance(value, kind):
-        raise TypeError(f"{owner}: expected a {kind.__name__} as {name}, got {shown(value)}")
+        expected = f"{owner}: expected a {kind.__name__} as {name}, got {shown(value)}"
+        raise TypeError(expected + _instead(value, kind))
     return value
+
+
+def _instead(value: Any, kind: type) -> str:
+    """What to write instead of a class, a name, or a list of such objects."""
+    if isinstance(value, type) and issubclass(value, kind):
+        return f"; an object of it is meant: {value.__name__}(…)"
+    if isinstance(value, list | tuple) and value and all(isinstance(x, kind) for x in value):
+        return "; Sequential([…]) makes one of several" if kind.__name__ == "Layer" else ""
+    if isinstance(value, str):
+        asked = "".join(filter(str.isalnum, value)).lower()
+        for each in _below(kind):
+            if asked and each.__name__.lower().removesuffix(kind.__name__.lower()) == asked:
+                return f"; an object is meant: {each.__name__}(…)"
+    return ""
+
+
+def _below(kind: type) -> Iterator[type]:
+    """The classes that inherit from one."""
+    each: type
+    for each in kind.__subclasses__():
+        yield each
+        yield from _below(each)
 
 
 def shown(value: Any) -> str:

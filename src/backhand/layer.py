@@ -7,6 +7,7 @@ the outermost backward settles.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 import torch
@@ -14,6 +15,15 @@ from torch import Tensor
 
 from backhand.arguments import checked_rate, instance, shown
 from backhand.constructed import constructor_of, written
+from backhand.given import (
+    NUMBERS,
+    REFUSALS,
+    WHOLE_AS_INPUT,
+    Given,
+    NotNumbers,
+    are_tensors,
+    in_dtypes,
+)
 from backhand.learning.buffer import Buffer
 from backhand.learning.gates import Gate
 from backhand.learning.parameter import Parameter, lay_side_by_side
@@ -52,7 +62,8 @@ class Layer:
     """A function with weights, and its derivative, both written by hand.
 
     An author writes `forward` and `propagate`. A user calls the layer, then `backward`;
-    `predict` is for use after training. One tensor, or a tuple of them, goes in and comes out.
+    `predict` is for use after training. One tensor, or a tuple of them, goes in and comes out; a
+    user may give numbers in an array, a list or a data frame in a tensor's place (see `as_input`).
     """
 
     last_input: Value | None = None
@@ -90,19 +101,21 @@ class Layer:
 
     # What a user calls.
 
-    def __call__(self, input: Value) -> Any:
+    def __call__(self, input: Given) -> Any:
         """The forward half of a training step: returns the output, keeps what backward needs."""
         self._awaiting_backward = None  # whatever happens, not the call before
-        output, memory = self.forward(self.settled_input(input), True)
+        input = self.as_input(input)
+        output, memory = forward_of(self, self.settled_input(input), True)
         self.last_input = input
         self._awaiting_backward = (memory, shape_of(output), dtype_of(output))
         return output
 
-    def backward(self, error: Value, learning_rate: float | Tensor) -> Any:
+    def backward(self, error: Given, learning_rate: float | Tensor) -> Any:
         """Pass the error back through the last call, learning on the way.
 
         Args:
-            error: dLoss/dOutput of the last call, of its output's shape.
+            error: dLoss/dOutput of the last call, of its output's shape; numbers that are no
+                tensor become one of its output's dtype.
             learning_rate: finite, at least 0; a number, or a tensor of one.
 
         Returns:
@@ -120,11 +133,8 @@ class Layer:
             )
         rate = checked_rate(learning_rate)
         memory, expected, dtype = self._awaiting_backward
-        try:
-            shape = shape_of(error)
-        except AttributeError:
-            self.expect_value(error, "an error")
-            raise
+        error = self._as_error(error, dtype)
+        shape = shape_of(error)
         if shape != expected:
             raise LayerError(
                 f"{self!r}.backward expected an error of its output's shape "
@@ -146,9 +156,61 @@ class Layer:
             raise
         return self.propagate(error, memory, learning_rate)
 
-    def predict(self, input: Value) -> Any:
+    def predict(self, input: Given) -> Any:
         """Return the output as in use after training (no dropout, say); keep nothing."""
-        return self.forward(self.settled_input(input), False)[0]
+        input = self.as_input(input)
+        return forward_of(self, self.settled_input(input), False)[0]
+
+    def as_input(self, given: Given, known: dict[Any, Any] | None = None) -> Any:
+        """What a user gives as input, as tensors; those that are given stay as they are.
+
+        An array, a list or a data frame of floats becomes a tensor of the weights' dtype. Whole
+        numbers become floats, too, where the layer takes one row of them so, else int64 (tokens,
+        lengths); truth values stay so where it takes that (masks). A tuple holds several inputs.
+
+        Args:
+            given: of the input's shape.
+            known: for a caller to keep: the dtypes that were found by trying.
+
+        Raises:
+            LayerError: something in it is no number, or its rows differ in length.
+        """
+        if are_tensors(given):
+            return given
+        with self._expecting("an input"):
+            return in_dtypes(given, self.float_dtype(), self._takes, WHOLE_AS_INPUT, known)
+
+    def _as_error(self, given: Given, dtype: Any) -> Any:
+        if are_tensors(given):
+            return given
+        floats = dtype if isinstance(dtype, torch.dtype) else self.float_dtype()
+        with self._expecting("an error"):
+            return in_dtypes(given, floats, lambda _: True, WHOLE_AS_INPUT)
+
+    @contextmanager
+    def _expecting(self, what: str) -> Iterator[None]:
+        try:
+            yield
+        except NotNumbers as problem:
+            message = f"{shown(self)} expected {what} of {NUMBERS}, got {problem}"
+            raise LayerError(message) from None
+
+    def _takes(self, input: Any) -> bool:
+        try:
+            self.predict(input)
+        except REFUSALS:
+            return False
+        return True
+
+    def float_dtype(self) -> torch.dtype:
+        """The dtype of the first weight or buffer of floats; without one, torch's default."""
+        for _, layer in self.layers_by_path():
+            parts: list[Parameter | Buffer] = [*layer.own_parameters().values()]
+            for part in [*parts, *layer.own_buffers().values()]:
+                dtype: torch.dtype = part.value.dtype
+                if dtype.is_floating_point:
+                    return dtype
+        return torch.get_default_dtype()
 
     def check_values(self, input: Any) -> None:
         """Refuse input values that this layer cannot take, as tokens out of range.
@@ -359,6 +421,22 @@ class Layer:
                 f"{self!r} expected input (batch, {features}), got {tuple(input.shape)}"
             )
         self.expect_like(input, like)
+
+
+def forward_of(layer: Layer, input: Any, training: bool) -> tuple[Any, Any]:
+    """The layer's output and memory.
+
+    Raises:
+        TypeError: its forward returned something else.
+    """
+    found = layer.forward(input, training)
+    if not isinstance(found, tuple) or len(found) != 2:
+        kind = f"a tuple of {len(found)}" if isinstance(found, tuple) else shown(type(found))
+        raise TypeError(
+            f"{type(layer).__name__}.forward: expected (output, memory), the memory being what "
+            f"propagate needs (None where it needs nothing), got {kind}"
+        )
+    return found
 
 
 def placed(problem: Exception, name: str, child: Layer) -> Exception:

@@ -8,6 +8,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor
 
+from backhand.given import NotNumbers, from_numbers
 from backhand.learning.parameter import ALIGNMENT
 
 Value: TypeAlias = Tensor | tuple[Tensor, ...]
@@ -65,22 +66,12 @@ def misfit(value: Any) -> str | None:
         found = ((i, misfit(each)) for i, each in enumerate(value))
         return next((f"{wrong} at {i} of a tuple" for i, wrong in found if wrong), None)
     if not isinstance(value, Tensor):
-        return "None" if value is None else f"a {type(value).__name__}"
+        try:
+            from_numbers(value)
+        except NotNumbers as problem:
+            return str(problem)
+        return f"a {type(value).__name__}"
     return None if value.layout is torch.strided else f"a tensor of {value.layout}"
-
-
-def tensors_of(owner: str, name: str, value: Any) -> list[Tensor]:
-    """The tensors of a value that a user gave.
-
-    Raises:
-        TypeError: it is neither a tensor nor a tuple of tensors.
-    """
-    if isinstance(value, Tensor):
-        return [value]
-    if isinstance(value, tuple) and all(isinstance(each, Tensor) for each in value):
-        return list(value)
-    found = misfit(value) or "tuples in a tuple"
-    raise TypeError(f"{owner}: expected a tensor or a tuple of tensors as {name}, got {found}")
 
 
 def settled(value: Value) -> Any:

@@ -25,21 +25,19 @@ from backhand.checks.element import Element, GradientCheck
 from backhand.checks.mismatch import GradientMismatch
 from backhand.checks.remembered import expect_unchanged, remembered
 from backhand.checks.values import copied, same
+from backhand.given import REFUSALS, Given, from_numbers
 from backhand.layer import Layer
 from backhand.losses import Loss
-from backhand.values import Value, tensors, together
+from backhand.values import Value, rows_of, tensors, together
 
 FEW = 20
 """Elements compared of each tensor on another batch size: a mistake there is in all of them."""
 
-REFUSALS = (ValueError, TypeError, IndexError, RuntimeError)
-"""What says that a batch is none for a layer."""
-
 
 def gradient_check(
     subject: Layer | Loss,
-    input: Value,
-    target: Value | None = None,
+    input: Given,
+    target: Given | None = None,
     *,
     loss: Loss | None = None,
     step: float = 1e-6,
@@ -87,8 +85,8 @@ class _Check:
     def __init__(
         self,
         subject: Layer | Loss,
-        input: Value,
-        target: Value | None,
+        input: Given,
+        target: Given | None,
         loss: Loss | None,
         seed: int,
     ) -> None:
@@ -100,12 +98,24 @@ class _Check:
             raise ValueError(f"gradient_check: {loss!r} needs a target")
         self.network = network
         self.loss = loss
+        self.seed = seed
+        input = from_numbers(input) if network is None else network.as_input(input)
         self.inputs = [_double(each) for each in tensors(input)]
         self.tupled = isinstance(input, tuple)
-        self.target = None if target is None else together([_double(x) for x in tensors(target)])
-        self.seed = seed
+        if target is not None:
+            target = together([_double(each) for each in tensors(self._as_target(target))])
+        self.target = target
         self.directions: list[Tensor] = []
         self.read: Read | None = None
+
+    def _as_target(self, given: Given) -> Any:
+        if self.loss is None:
+            return from_numbers(given)
+
+        def first() -> Any:
+            return rows_of(self._prediction(), slice(1))
+
+        return self.loss.as_target(given, torch.float64, first)
 
     def run(self, step: float, tolerance: float, samples: int) -> GradientCheck:
         if self.network is not None:

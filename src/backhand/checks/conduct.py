@@ -17,7 +17,7 @@ from torch import Tensor
 from backhand.checks.mismatch import GradientMismatch
 from backhand.checks.remembered import expect_unchanged, remembered
 from backhand.checks.values import copied, flat, same, tensors_in
-from backhand.layer import Layer
+from backhand.layer import Layer, forward_of
 from backhand.learning.rules import SGD
 from backhand.learning.settling import gradients_read
 from backhand.losses import Loss
@@ -53,11 +53,11 @@ def expect_lawful_forward(network: Layer, input: Value, seed: int) -> None:
     calls = _followed(twin, "forward")
     for training in (True, False):
         before = remembered(twin)
-        seeded(seed, twin.forward, input, training)
+        seeded(seed, forward_of, twin, input, training)
         expect_unchanged("forward", before, remembered(twin))
         first = calls.copy()
         calls.clear()
-        seeded(seed, twin.forward, input, training)
+        seeded(seed, forward_of, twin, input, training)
         for (name, (one, _)), (_, (other, _)) in zip(first, calls, strict=True):
             if not same(one, other, 0.0):
                 raise GradientMismatch(
@@ -88,7 +88,7 @@ def read_gradients(network: Layer, input: Value, error_of: ErrorOf, seed: int) -
     twin = _ready(network)
     returned = _followed(twin, "propagate")
     before = remembered(twin)
-    prediction, memory = seeded(seed, twin.forward, input, True)
+    prediction, memory = seeded(seed, forward_of, twin, input, True)
     error = error_of(prediction)
     input_error, gradients = _gradients(twin, error, memory)
     expect_unchanged("propagate, where gradients are only read,", before, remembered(twin))
@@ -137,7 +137,7 @@ def _calls(
     returned = _followed(twin, "propagate")
     calls = []
     for input in inputs:
-        prediction, memory = seeded(seed, twin.forward, input, True)
+        prediction, memory = seeded(seed, forward_of, twin, input, True)
         calls.append((random_like(prediction, seed), memory))
     gradients = [
         seeded(seed, _gradients, twin, error, memory)[1] for error, memory in reversed(calls)

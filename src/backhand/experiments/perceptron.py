@@ -122,6 +122,7 @@ def _train(
             batch_size=settings.batch_size,
             learning_rate=cosine(rate),
             on_epoch=on_epoch,
+            progress=False,
             seed=seed,
         )
     except ArithmeticError:

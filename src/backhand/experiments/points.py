@@ -173,6 +173,7 @@ def train_seed(task: Task, settings: Settings, seed: int, on_epoch: OnEpoch = No
             metrics=metrics,
             evaluate_train=True,
             on_epoch=on_epoch,
+            progress=False,
             seed=seed,
         )
     seconds = time.perf_counter() - began - compilation.seconds

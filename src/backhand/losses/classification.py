@@ -41,6 +41,8 @@ class BinaryCrossEntropyLoss(Elementwise):
         TypeError: dtypes differ.
     """
 
+    decides_above = 0.0  # a logit
+
     def __init__(
         self,
         pos_weight: Numbers | None = None,
@@ -100,6 +102,8 @@ class HingeLoss(Elementwise):
             differ, or the batch is empty.
         TypeError: dtypes differ.
     """
+
+    decides_above = 0.0
 
     def __init__(self, margin: float = 1.0, reduction: str = "mean") -> None:
         super().__init__(reduction)

@@ -120,6 +120,8 @@ class CrossEntropyLoss(_OfClasses):
         TypeError: the target is not int64, or not of the prediction's dtype.
     """
 
+    decides_by_largest = True
+
     def __init__(
         self,
         label_smoothing: float = 0.0,

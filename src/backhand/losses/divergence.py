@@ -31,6 +31,8 @@ class KLDivLoss(Loss):
         TypeError: dtypes differ.
     """
 
+    decides_by_largest = True
+
     def __init__(self, log_target: bool = False, reduction: str = "mean") -> None:
         self.log_target = truth("KLDivLoss", "log_target", log_target)
         self.reduction = checked_reduction(self, reduction, ("batchmean", "mean", "sum"))

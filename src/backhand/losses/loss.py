@@ -17,7 +17,16 @@ from torch import Tensor
 
 from backhand.arguments import finite, shown
 from backhand.constructed import constructor_of, written
-from backhand.values import misfit, outputs_of
+from backhand.given import (
+    NUMBERS,
+    REFUSALS,
+    WHOLE_AS_TARGET,
+    Given,
+    NotNumbers,
+    are_tensors,
+    in_dtypes,
+)
+from backhand.values import misfit, outputs_of, rows_of
 
 Numbers: TypeAlias = Tensor | Sequence[float] | float
 """Weights, as a constructor takes them."""
@@ -29,8 +38,16 @@ class Loss:
     """What every loss keeps. An author writes `forward` and `backward`.
 
     The prediction is what the network puts out, a tensor or a tuple of them; the target is a
-    tensor, or a tuple where a loss takes more than one.
+    tensor, or a tuple where a loss takes more than one. In a target's place a user may give
+    numbers in an array, a list or a data frame (see `as_target`).
     """
+
+    decides_above: float | None = None
+    """Where targets are one of two: the prediction above which the higher one is predicted. None
+    where the loss does not say."""
+
+    decides_by_largest = False
+    """Whether prediction and target may share one among classes: the largest is the one meant."""
 
     def __init_subclass__(cls, **arguments: Any) -> None:
         super().__init_subclass__(**arguments)
@@ -55,6 +72,43 @@ class Loss:
         raise NotImplementedError(
             f"{type(self).__name__} has no rows: the loss of each row, which weights need"
         )
+
+    def as_target(
+        self,
+        given: Given,
+        dtype: torch.dtype,
+        first: Callable[[], Any],
+        known: dict[Any, Any] | None = None,
+    ) -> Any:
+        """What a user gives as target, as tensors; those that are given stay as they are.
+
+        An array, a list or a data frame of floats becomes a tensor of the prediction's dtype. Whole
+        numbers become int64 where the loss takes one row of them so (classes), else floats.
+
+        Args:
+            given: the target, or a tuple where the loss takes more than one.
+            dtype: of the prediction.
+            first: gives the prediction for the first row, where it is needed.
+            known: for a caller to keep: the dtypes that were found by trying.
+
+        Raises:
+            TypeError: something in it is no number, or its rows differ in length.
+        """
+        if are_tensors(given):
+            return given
+        row = functools.cache(first)
+
+        def takes(target: Any) -> bool:
+            try:
+                self.forward(row(), target)
+            except REFUSALS:
+                return False
+            return True
+
+        try:
+            return in_dtypes(given, dtype, takes, WHOLE_AS_TARGET, known)
+        except NotNumbers as problem:
+            raise TypeError(f"{self!r} expected a target of {NUMBERS}, got {problem}") from None
 
     def check_values(self, target: Any, outputs: int) -> None:
         """Refuse target values this loss cannot take: read once per data set, not each step.
@@ -87,6 +141,8 @@ def _of_values(method: Callable[..., Any]) -> Callable[..., Any]:
             and prediction.layout is torch.strided
         ):
             _expect_floats(loss, prediction)
+        if not isinstance(target, Tensor):
+            target = _as_target(loss, prediction, target)
         try:
             return method(loss, prediction, _values(target))
         except (AttributeError, IndexError, RuntimeError) as problem:
@@ -94,6 +150,17 @@ def _of_values(method: Callable[..., Any]) -> Callable[..., Any]:
             raise
 
     return on_values
+
+
+def _as_target(loss: Loss, prediction: Any, given: Any) -> Any:
+    """The target's tensors; what it is where it is no numbers, for a loss may not look at it."""
+    first = prediction
+    while isinstance(first, tuple) and first:
+        first = first[0]
+    try:
+        return loss.as_target(given, first.dtype, lambda: rows_of(prediction, slice(1)))
+    except (TypeError, AttributeError):
+        return given
 
 
 def _expect_floats(loss: Loss, prediction: Any) -> None:
@@ -248,9 +315,10 @@ def fitting(loss: Loss, name: str, weight: Tensor, prediction: Tensor) -> Tensor
 def expect_same_shape(loss: Loss, prediction: Tensor, target: Tensor) -> None:
     """Refuse a target that is not of the prediction's shape and dtype, and an empty batch."""
     if prediction.shape != target.shape:
+        column = target.shape == prediction.shape[:-1] and prediction.shape[-1:] == (1,)
         raise ValueError(
             f"{loss!r} expected a target of the prediction's shape {tuple(prediction.shape)}, "
-            f"got {tuple(target.shape)}"
+            f"got {tuple(target.shape)}" + ("; target[:, None] is a column" if column else "")
         )
     expect_same_dtype(loss, prediction, target)
     expect_rows(loss, prediction)

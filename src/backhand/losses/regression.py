@@ -34,6 +34,8 @@ class MSELoss(Elementwise):
         TypeError: dtypes differ.
     """
 
+    decides_above = 0.5
+
     def forward(
         self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*like"]
     ) -> Float[Tensor, ""]:
@@ -67,6 +69,8 @@ class L1Loss(Elementwise):
         TypeError: dtypes differ.
     """
 
+    decides_above = 0.5
+
     def elements(self, prediction: Tensor, target: Tensor) -> Tensor:
         return (prediction - target).abs()
 
@@ -92,6 +96,8 @@ class HuberLoss(Elementwise):
             shapes differ, or the batch is empty.
         TypeError: dtypes differ.
     """
+
+    decides_above = 0.5
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         super().__init__(reduction)
@@ -123,6 +129,8 @@ class SmoothL1Loss(Elementwise):
             differ, or the batch is empty.
         TypeError: dtypes differ.
     """
+
+    decides_above = 0.5
 
     def __init__(self, reduction: str = "mean", beta: float = 1.0) -> None:
         super().__init__(reduction)

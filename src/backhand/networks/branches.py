@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backhand.arguments import LARGEST, instance, whole
-from backhand.layer import Layer, LayerError, placed
+from backhand.layer import Layer, LayerError, forward_of, placed
 from backhand.networks.parts import check_child
 from backhand.networks.sharing import layers_in, share_repeated
 
@@ -50,7 +50,7 @@ class Branches(Layer):
         memories: list[Any] = []
         try:
             for branch in self.branches:
-                output, memory = branch.forward(input, training)
+                output, memory = forward_of(branch, input, training)
                 outputs.append(output)
                 memories.append(memory)
         except Exception as problem:
@@ -248,7 +248,7 @@ class Residual(Layer):
     ) -> tuple[Float[Tensor, "*shape"], Any]:
         _expect_one(self, "input", input)
         try:
-            output, memory = self.branch.forward(input, training)
+            output, memory = forward_of(self.branch, input, training)
         except Exception as problem:
             raise placed(problem, "branch", self.branch)
         _expect_one(self, "its branch's output", output)

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from backhand.layer import Layer, placed
+from backhand.layer import Layer, forward_of, placed
 
 
 def forward_child(child: Layer, name: str, input: Any, training: bool) -> tuple[Any, Any]:
     """The child's output and memory."""
     try:
-        return child.forward(input, training)
+        return forward_of(child, input, training)
     except Exception as problem:
         raise placed(problem, name, child)
 

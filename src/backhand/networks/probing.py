@@ -7,10 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from backhand.given import REFUSALS
 from backhand.layer import Layer
-
-REFUSALS = (ValueError, TypeError, RuntimeError, IndexError)
-"""What a layer, or a torch call in it, raises for an input that does not fit."""
 
 
 def zeros_for(network: Layer, shape: Sequence[int] | None = None) -> Tensor:
@@ -29,7 +27,7 @@ def zeros_for(network: Layer, shape: Sequence[int] | None = None) -> Tensor:
             several.
     """
     tensors = [part.value for part in network.parts().values()]
-    dtype = next((each.dtype for each in tensors if each.is_floating_point()), torch.float32)
+    dtype = network.float_dtype()
     if shape is not None:
         return _example(network, shape, dtype)
     lengths = dict.fromkeys(size for each in tensors for size in each.shape)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from backhand.layer import Layer, placed
+from backhand.layer import Layer, forward_of, placed
 from backhand.networks.parts import check_child
 from backhand.networks.sharing import layers_in, share_repeated
 
@@ -42,7 +42,7 @@ class Sequential(Layer):
         memories: list[Any] = []
         try:
             for layer in self.layers:
-                input, memory = layer.forward(input, training)
+                input, memory = forward_of(layer, input, training)
                 memories.append(memory)
         except Exception as problem:
             raise placed(problem, str(len(memories)), self.layers[len(memories)])

@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 import torch
 from torch import Tensor
 
-from backhand.layer import Layer
+from backhand.layer import Layer, forward_of
 from backhand.learning.gates import Gate
 from backhand.learning.interrupts import InferenceMode, uninterrupted
 from backhand.learning.parameter import ALIGNMENT, Parameter
@@ -56,7 +56,7 @@ def record_prediction(network: Layer, input: Sequence[Tensor]) -> Line:
     """Record `network.predict` for inputs of these shapes and dtypes."""
 
     def run(recorder: Recorder, *input: Tensor) -> dict[str, Tensor]:
-        output, _ = network.forward(together(input), False)
+        output, _ = forward_of(network, together(input), False)
         outputs = output if isinstance(output, tuple) else (output,)
         return dict(zip(_numbered("prediction", outputs), outputs, strict=True))
 
@@ -93,7 +93,7 @@ def record_training(
         }
         rehearsal = Rehearsal(_StepNumbers(before))
         input, targets = batch[:inputs], together(batch[inputs:])
-        prediction, memory = network.forward(together(input), True)
+        prediction, memory = forward_of(network, together(input), True)
         outputs = outputs_of(prediction)
         recorder.phase = "loss"
         value = loss.forward(prediction, targets)

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from backhand.arguments import instance, shown
+from backhand.given import Given, are_tensors
 from backhand.layer import Layer
 from backhand.learning.interrupts import InferenceMode
 from backhand.losses import Loss
@@ -19,7 +20,7 @@ from backhand.program.engines import Engine
 from backhand.program.memory import Memory
 from backhand.program.program import Program
 from backhand.program.structure import Structure
-from backhand.values import tensors_of
+from backhand.values import rows_of, tensors, together
 
 if TYPE_CHECKING:
     from backhand.program.export.c_files import CFiles
@@ -63,6 +64,7 @@ class Recorded:
         self._programs: OrderedDict[Any, Program] = OrderedDict()
         self._structure: Structure | None = None
         self._latest: Program | None = None
+        self._known: dict[Any, Any] = {}  # dtypes of numbers that are no tensors
 
     def _structure_now(self, to_the_last: bool = False) -> Structure:
         """The network's structure; what was recorded of another one is forgotten."""
@@ -99,13 +101,32 @@ class Recorded:
         self._latest = program
         return program
 
-    def _tensors(self, name: str, value: Any) -> list[Tensor]:
-        """The tensors given as `name`, as "input"."""
-        if isinstance(value, Tensor):
-            return [value]
-        if value is None and name == "target":
-            name = "target (or an empty tuple, where the loss does not look at it)"
-        return tensors_of(f"{type(self).__name__} of {shown(self.network)}", name, value)
+    def _targets(self, given: Given, inputs: list[Tensor]) -> list[Tensor]:
+        """The tensors of a target; what the loss makes of numbers that are none."""
+        if isinstance(given, Tensor):
+            return [given]
+        if not are_tensors(given):
+            given = self._target_of_numbers(given, inputs)
+        return self._tensors("target", given)
+
+    def _target_of_numbers(self, given: Given, inputs: list[Tensor]) -> Any:
+        if self.loss is None or given is None:
+            raise TypeError(
+                f"{type(self).__name__} of {shown(self.network)}: expected a target (an empty "
+                "tuple, where the loss does not look at it), got None"
+            )
+
+        def first() -> Any:
+            return self.network.predict(rows_of(together(inputs), slice(1)))
+
+        return self.loss.as_target(given, self.network.float_dtype(), first, self._known)
+
+    def _tensors(self, name: str, given: Any) -> list[Tensor]:
+        found = tensors(given)
+        if not all(isinstance(each, Tensor) for each in found):
+            owner = f"{type(self).__name__} of {shown(self.network)}"
+            raise TypeError(f"{owner}: expected tensors as {name}, got tuples in a tuple")
+        return found
 
     def _check_memory(self, batch: list[Tensor]) -> None:
         for each in batch:
@@ -114,14 +135,20 @@ class Recorded:
             if each.layout is not torch.strided:
                 raise TypeError(f"{self!r} takes dense batches, got one of {each.layout}")
 
-    def _inputs(self, input: Any) -> list[Tensor]:
-        """The tensors of an input, whose tokens are in range: whole numbers are read once a call,
-        floats never."""
-        inputs = self._tensors("input", input)
+    def _inputs(self, given: Given) -> list[Tensor]:
+        """The tensors of an input, or what the network makes of numbers that are none. Tokens are
+        in range: whole numbers are read once a call, floats never."""
+        if isinstance(given, Tensor):
+            inputs = [given]
+        else:
+            if not are_tensors(given):
+                self._structure_now()  # what is known is of this network
+                given = self.network.as_input(given, self._known)
+            inputs = self._tensors("input", given)
         for each in inputs:
             if not each.is_floating_point():
                 self._check_memory(inputs)
-                self.network.check_values(input)
+                self.network.check_values(given)
                 break
         return inputs
 

@@ -7,20 +7,22 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float
 from torch import Tensor
 
 from backhand.arguments import LARGEST_RATE, checked_rate, instance, truth
+from backhand.given import Given, from_numbers
 from backhand.layer import Layer
 from backhand.learning.parameter import lay_side_by_side
 from backhand.losses import Loss
+from backhand.program.ending import say_what_the_loss_takes
 from backhand.program.engines import Engine
 from backhand.program.in_place import PredictionInPlace, TrainingStepInPlace
 from backhand.program.line import record_prediction, record_training
 from backhand.program.program import Program
 from backhand.program.recorded import Asked, Recorded
 from backhand.program.structure import Structure
-from backhand.values import Value, row_count, rows_of, together
+from backhand.values import together
 
 if TYPE_CHECKING:
     from backhand.program.export.c_files import CFiles
@@ -57,14 +59,16 @@ class TrainingStep(Recorded):
         instance("TrainingStep", "loss", loss, Loss)
         super().__init__(network, loss, engine)
         self.losses = truth("TrainingStep", "losses", losses)
+        say_what_the_loss_takes(self.network, loss)
         lay_side_by_side(network.parameters().values())
 
     def __call__(
-        self, input: Value, target: Value, learning_rate: float
+        self, input: Given, target: Given, learning_rate: float
     ) -> Float[Tensor, ""] | None:
         """One step on one batch; returns the loss before it, where losses are asked for."""
         learning_rate = checked_rate(learning_rate)
-        inputs, targets = self._inputs(input), self._tensors("target", target)
+        inputs = self._inputs(input)
+        targets = self._targets(target, inputs)
         program = self._program(inputs, targets)
         self._check_targets(targets, program)
         loss: Tensor | None = program.run([*inputs, *targets], learning_rate)
@@ -72,9 +76,9 @@ class TrainingStep(Recorded):
 
     def run(
         self,
-        inputs: Value,
-        targets: Value,
-        order: Int64[Tensor, " used"],
+        inputs: Given,
+        targets: Given,
+        order: Given,
         learning_rates: Sequence[float],
         batch_size: int | None = None,
     ) -> Float[Tensor, " steps"] | None:
@@ -82,7 +86,7 @@ class TrainingStep(Recorded):
 
         Args:
             inputs, targets: a data set, row by row.
-            order: the rows to use, in order; cut into one batch a step.
+            order: the rows to use (used,), in order, of int64; cut into one batch a step.
             learning_rates: one for each step.
             batch_size: rows in a batch, the last one possibly with fewer; default the rows
                 divided by the steps, rounded up.
@@ -100,9 +104,9 @@ class TrainingStep(Recorded):
         if not all(0 <= rate <= LARGEST_RATE for rate in rates):
             for rate in rates:
                 checked_rate(rate)
-        if order.dtype is not torch.int64:
-            raise TypeError(f"run: expected an order of int64 rows, got {order.dtype}")
-        input, target = self._inputs(inputs), self._tensors("target", targets)
+        order = _order(order)
+        input = self._inputs(inputs)
+        target = self._targets(targets, input)
         data = [*input, *target]
         whole = len(order) // size
         losses: list[Tensor | None] = []
@@ -115,22 +119,25 @@ class TrainingStep(Recorded):
             whole = 0
         for at in range(whole, len(rates)):
             rows, rate = order[at * size : (at + 1) * size], rates[at]
-            loss = self(rows_of(inputs, rows), rows_of(targets, rows), rate)
+            batch, of_batch = (together([x[rows] for x in each]) for each in (input, target))
+            loss = self(batch, of_batch, rate)
             losses.append(None if loss is None else loss.reshape(1))
         return torch.cat([each for each in losses if each is not None]) if self.losses else None
 
-    def record(self, input: Value, target: Value) -> TrainingStep:
+    def record(self, input: Given, target: Given) -> TrainingStep:
         """Record for batches of this shape, where that has not been done; runs nothing."""
-        self._program(self._inputs(input), self._tensors("target", target))
+        inputs = self._inputs(input)
+        self._program(inputs, self._targets(target, inputs))
         return self
 
-    def in_place(self, input: Value, target: Value) -> TrainingStepInPlace:
+    def in_place(self, input: Given, target: Given) -> TrainingStepInPlace:
         """A step on tensors that stay where they are, for this shape: see there.
 
         Raises:
             ValueError: a gate accumulates micro-batches.
         """
-        inputs, targets = self._inputs(input), self._tensors("target", target)
+        inputs = self._inputs(input)
+        targets = self._targets(target, inputs)
         self._check_memory([*inputs, *targets])
         self._check_targets(targets, self._program(inputs, targets))
         return TrainingStepInPlace(self._program_and_structure, inputs, targets)
@@ -176,12 +183,12 @@ class Prediction(Recorded):
     def __init__(self, network: Layer, engine: Engine | None = None) -> None:
         super().__init__(network, None, engine)
 
-    def __call__(self, input: Value) -> Any:
+    def __call__(self, input: Given) -> Any:
         """The network's prediction for one batch, in a tensor of its own."""
         batch = self._inputs(input)
         return self._program(batch, []).run(batch, math.nan)
 
-    def run(self, inputs: Value, batch_size: int = 256) -> Any:
+    def run(self, inputs: Given, batch_size: int = 256) -> Any:
         """The prediction for every row of a data set, batch by batch in one call.
 
         One program serves data sets of any size: the last batch is filled up with the last row.
@@ -194,7 +201,7 @@ class Prediction(Recorded):
             ValueError: no rows, or the network predicts more than one tensor.
         """
         data = self._inputs(inputs)
-        rows = row_count(inputs)
+        rows = len(data[0])
         if rows == 0 or batch_size < 1:
             raise ValueError(f"run: expected rows and a batch size, got {rows} and {batch_size}")
         size = min(rows, batch_size)
@@ -207,7 +214,7 @@ class Prediction(Recorded):
         assert found is not None
         return found.flatten(0, 1)[:rows]
 
-    def record(self, input: Value) -> Prediction:
+    def record(self, input: Given) -> Prediction:
         """Record for batches of this shape, where that has not been done; runs nothing."""
         self._program(self._inputs(input), [])
         return self
@@ -234,7 +241,7 @@ class Prediction(Recorded):
                 twin._programs[key] = twin._latest = bound
         return twin
 
-    def in_place(self, input: Value) -> PredictionInPlace:
+    def in_place(self, input: Given) -> PredictionInPlace:
         """A prediction on tensors that stay where they are, for this shape: see there."""
         inputs = self._inputs(input)
         self._check_memory(inputs)
@@ -260,6 +267,13 @@ class Prediction(Recorded):
         line = record_prediction(self.network, input)
         results = list(line.recording.results)
         return Program(self.network, line, results, self._asked_for, "prediction")
+
+
+def _order(given: Given) -> Tensor:
+    order: Tensor = from_numbers(given)
+    if order.dtype is not torch.int64:
+        raise TypeError(f"run: expected an order of int64 rows, got {order.dtype}")
+    return order
 
 
 def _batch_size(rows: int, steps: int, given: int | None) -> int:

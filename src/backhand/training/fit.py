@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 
-from backhand.data import Data, check_data
+from backhand.arguments import instance, shown
+from backhand.given import Given
 from backhand.layer import Layer
 from backhand.losses import Loss
 from backhand.program import Engine
@@ -15,28 +17,31 @@ from backhand.training.history import Epoch, History
 from backhand.training.loop import Epochs, Guard
 from backhand.training.metrics import Metric
 from backhand.training.passes import DataPasses
+from backhand.training.progress import Progress
 from backhand.training.rates import Scheduled
 from backhand.training.schedules import Schedule, constant
+from backhand.training.sets import checked_sets
 from backhand.training.steps import steps_for
 from backhand.training.threads import running_on, threads_for
 from backhand.training.validation import Validation
-from backhand.values import Value, outputs_of, row_count, rows_of
+from backhand.values import row_count
 
 
 def fit(
     network: Layer,
     loss: Loss,
-    train: tuple[Value, Value],
+    train: tuple[Given, Given],
     *,
-    test: tuple[Value, Value] | None = None,
+    test: tuple[Given, Given] | None = None,
     epochs: int = 60,
     batch_size: int = 8,
     learning_rate: float | Schedule = 0.1,
-    validation: float = 0.0,
+    validation: float | tuple[Given, Given] = 0.0,
     patience: int | None = None,
     metrics: Mapping[str, Metric] | None = None,
     evaluate_train: bool = False,
     on_epoch: Callable[[Epoch], object] | None = None,
+    progress: bool | None = None,
     seed: int = 0,
     record: bool = True,
     engine: Engine | None = None,
@@ -50,18 +55,25 @@ def fit(
     Args:
         network: any Layer; its parameters learn by their own rules.
         loss: a Loss.
-        train: (inputs (rows, …), targets (rows, …)); tuples where the network or the loss takes
+        train: (inputs (rows, …), targets (rows, …)): tensors, or numbers in arrays, lists or data
+            frames, which become tensors of the weights' dtype (whole numbers stay whole where the
+            network takes tokens or the loss classes); tuples where the network or the loss takes
             them.
         test: evaluated after every epoch, never used to choose anything.
         epochs: passes over the data; default 60.
         batch_size: rows in a batch; default 8; the last batch may have fewer.
         learning_rate: a number, or a schedule (step, steps) -> rate; default 0.1.
-        validation: the share of `train`, in [0, 1), held out and evaluated after each epoch
-            (the best epoch's weights are then restored at the end); default 0.
+        validation: (inputs, targets), or the share of `train`, in [0, 1), that is held out;
+            evaluated after each epoch, and the best epoch's weights are restored at the end.
+            Default 0: none.
         patience: stop after this many epochs without a better validation loss; default never.
-        metrics: named functions (prediction, target) -> 0-dim tensor, beside the loss.
+        metrics: named functions (prediction, target) -> 0-dim tensor, beside the loss, of the test,
+            validation and training rows that are evaluated.
         evaluate_train: also evaluate the training rows after every epoch; default False.
-        on_epoch: called after every epoch with what was measured.
+        on_epoch: called after every epoch with what was measured; where it returns False, training
+            ends with that epoch.
+        progress: whether to tell on stderr how far it is, in one line; default where stderr is a
+            terminal and training takes more than a second.
         seed: of the shuffling and of the validation share; default 0.
         record: record the step once and run the recording; a network that cannot be recorded
             runs plainly, and a warning says so. Default True.
@@ -75,21 +87,36 @@ def fit(
         LayerError: the data do not fit the network; the layer is named.
         NonFiniteLoss: a NaN or infinity came up; the last good epoch's weights are restored (the
             best epoch's, where it came up in the validation loss).
+
+    Warns:
+        UserWarning: the network cannot be recorded; or it ends in a sigmoid or softmax, and the
+            loss takes logits.
     """
-    _check_arguments(epochs, batch_size, learning_rate, validation, patience)
-    train = check_data(train, "train")
-    sets = {"train": train}
+    instance("fit", "network", network, Layer)
+    instance("fit", "loss", loss, Loss)
+    share = 0.0 if isinstance(validation, tuple) else validation
+    held_out = validation if isinstance(validation, tuple) else None
+    _check_arguments(epochs, batch_size, learning_rate, share, patience, on_epoch)
+    if patience is not None and not validation:
+        raise ValueError("patience: early stopping needs a validation share; give validation=0.1")
+    if metrics and not (validation or test is not None or evaluate_train):
+        raise ValueError(
+            f"metrics: there is no set to measure {', '.join(metrics)} of; give test=, "
+            "validation= or evaluate_train=True"
+        )
     generator = torch.Generator().manual_seed(seed)
-    if validation:
-        sets["train"], sets["validation"] = _hold_out(train, validation, generator)
-    if test is not None:
-        sets["test"] = check_data(test, "test")
-    for name, data in sets.items():
-        _check_targets(network, loss, data, name)
+    given = {"train": train, "validation": held_out, "test": test}
+    sets = checked_sets(network, loss, given, share, generator)
     train = sets["train"] if evaluate_train else sets.pop("train")
-    rows = row_count(train.inputs)
+    rows = row_count(train[0])
     if threads is None:
         threads = threads_for(network, batch_size)
+    line = Progress(epochs, progress)
+
+    def after(epoch: Epoch) -> object:
+        line.tell(epoch)
+        return None if on_epoch is None else on_epoch(epoch)
+
     with running_on(threads):
         steps = steps_for(network, loss, train, batch_size, record, engine)
         judge = Validation(network, loss, steps, sets, metrics or {}, patience)
@@ -98,7 +125,10 @@ def fit(
         )
         schedule = learning_rate if callable(learning_rate) else constant(learning_rate)
         rates = Scheduled(schedule, epochs * passes.steps)
-        Epochs(passes, rates, judge, Guard(network)).run(epochs, on_epoch)
+        try:
+            Epochs(passes, rates, judge, Guard(network)).run(epochs, after)
+        finally:
+            line.end()
         judge.restore_best()
     return judge.history
 
@@ -106,48 +136,38 @@ def fit(
 def _check_arguments(
     epochs: int,
     batch_size: int,
-    learning_rate: float | Schedule,
-    validation: float,
+    learning_rate: Any,
+    share: float,
     patience: int | None,
+    on_epoch: Any,
 ) -> None:
     if epochs < 1:
         raise ValueError(f"epochs: expected 1 or more, got {epochs}")
     if batch_size < 1:
         raise ValueError(f"batch_size: expected 1 row or more, got {batch_size}")
-    if not callable(learning_rate) and not 0 < learning_rate < math.inf:
-        raise ValueError(f"learning_rate: expected a finite number above 0, got {learning_rate}")
-    if not 0 <= validation < 1:
-        raise ValueError(f"validation: expected a share in [0, 1), got {validation}")
+    _check_rate(learning_rate)
+    if not isinstance(share, int | float):
+        raise TypeError(
+            "validation: expected a share in [0, 1), or a pair (inputs, targets) in a tuple, "
+            f"got a {type(share).__name__}"
+        )
+    if not 0 <= share < 1:
+        raise ValueError(f"validation: expected a share in [0, 1), got {share}")
     if patience is not None and patience < 1:
         raise ValueError(f"patience: expected 1 epoch or more, got {patience}")
-    if patience is not None and not validation:
-        raise ValueError("patience: early stopping needs a validation share; give validation=0.1")
+    if on_epoch is not None and not callable(on_epoch):
+        raise TypeError(f"on_epoch: expected a function of an Epoch, got {shown(on_epoch)}")
 
 
-def _hold_out(train: Data, share: float, generator: torch.Generator) -> tuple[Data, Data]:
-    """The rows to train on, and those held out."""
-    rows = row_count(train.inputs)
-    held = round(share * rows)
-    if not 0 < held < rows:
-        raise ValueError(
-            f"validation: a share of {share} of {rows} rows leaves {rows - held} to train on "
-            f"and {held} to validate on; expected at least one of each"
-        )
-    order = torch.randperm(rows, generator=generator)
-    training, validation = (
-        Data(rows_of(train.inputs, part), rows_of(train.targets, part))
-        for part in (order[held:], order[:held])
-    )
-    return training, validation
-
-
-def _check_targets(network: Layer, loss: Loss, data: Data, name: str) -> None:
-    """Predict one row: a shape that does not fit is refused before anything is learnt."""
-    network.check_values(data.inputs)
-    row = slice(1)
-    prediction = network.predict(rows_of(data.inputs, row))
+def _check_rate(rate: Any) -> None:
+    kinds = "a number or a schedule (step, steps) -> rate, such as cosine(0.1)"
+    if isinstance(rate, type):
+        raise TypeError(f"learning_rate: expected {kinds}, got the class {rate.__name__}")
+    if callable(rate):
+        return
     try:
-        loss.forward(prediction, rows_of(data.targets, row))
-        loss.check_values(data.targets, outputs_of(prediction))
-    except (ValueError, TypeError) as problem:
-        raise type(problem)(f"{name} targets: {problem}") from None
+        fits = 0 < rate < math.inf
+    except TypeError:
+        raise TypeError(f"learning_rate: expected {kinds}, got {shown(rate)}") from None
+    if not fits:
+        raise ValueError(f"learning_rate: expected a finite number above 0, got {rate}")

@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from backhand.arguments import plain
 from backhand.layer import Layer
 from backhand.learning.interrupts import uninterrupted
 from backhand.training.history import Epoch
@@ -98,13 +99,15 @@ class Epochs:
         self.guard = guard
         self.number = 0
         self._begun = time.perf_counter()
+        self._told_to_end = False
 
     def run(self, epochs: int, on_epoch: Callable[[Epoch], Any] | None = None) -> bool:
         """Take epochs until there are `epochs`, or the judge sees no more improvement.
 
         Args:
             epochs: in all.
-            on_epoch: called after every epoch, when it has been judged.
+            on_epoch: called after every epoch, when it has been judged; where it returns False,
+                no more are taken.
 
         Returns:
             Whether it ended because there were no more epochs.
@@ -120,6 +123,8 @@ class Epochs:
                 self.judge.after_stall(lower)
                 if lower is None:
                     return False
+            if self._told_to_end:
+                return False
         return True
 
     def _take(self, count: int, on_epoch: Callable[[Epoch], Any] | None) -> bool:
@@ -139,8 +144,8 @@ class Epochs:
             epoch = Epoch(self.number, taken, rate, seconds, loss, self.judge.measures())
             # What it notes of an epoch belongs together.
             stalled = uninterrupted(self.judge.judge, epoch)
-            if on_epoch is not None:
-                on_epoch(epoch)
+            if on_epoch is not None and plain(on_epoch(epoch)) is False:
+                self._told_to_end = True
         return stalled
 
     def _what_is_bad(self, losses: list[float], rates: list[float]) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from typing import Protocol, runtime_checkable
 
+from backhand.arguments import shown
 from backhand.training.schedules import Schedule
 
 
@@ -38,6 +39,7 @@ class Scheduled:
         """See Rates.
 
         Raises:
+            TypeError: the schedule gave no number.
             ValueError: the schedule gave a rate that is negative or no finite number.
         """
         first, self.taken = self.taken, self.taken + steps
@@ -47,7 +49,13 @@ class Scheduled:
         """None: a schedule goes its own way."""
 
     def _rate(self, step: int) -> float:
-        rate = float(self.schedule(step, self.steps))
+        given = self.schedule(step, self.steps)
+        try:
+            rate = float(given)
+        except (TypeError, ValueError):
+            raise TypeError(
+                f"learning rate: the schedule gave {shown(given)} at step {step}; expected a number"
+            ) from None
         if not 0 <= rate < math.inf:
             raise ValueError(
                 f"learning rate: the schedule gave {rate} at step {step}; "

@@ -19,6 +19,7 @@ from backhand.program import (
     Prediction,
     TrainingStep,
 )
+from backhand.program.ending import say_what_the_loss_takes
 from backhand.values import Value, rows_of
 
 
@@ -117,7 +118,8 @@ def steps_for(
     """Recorded steps; plain ones where they are asked for, or the network cannot be recorded.
 
     Warns:
-        UserWarning: the network cannot be recorded, and why.
+        UserWarning: the network cannot be recorded, and why; or the loss takes what it does not
+            give.
     """
     if record:
         step, batch = TrainingStep(network, loss, engine), slice(batch_size)
@@ -126,4 +128,6 @@ def steps_for(
             return RecordedSteps(step)
         except (NotRecordable, FrozenScalar) as problem:
             warnings.warn(f"training runs plainly, unrecorded: {problem}", stacklevel=4)
+    else:
+        say_what_the_loss_takes(network, loss)
     return PlainSteps(network, loss)
