@@ -16,7 +16,7 @@ test: .venv/dev.stamp
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist worksteal
 
 # The tests that take minutes.
-soak: .venv/dev.stamp
+soak: .venv/soak.stamp
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -m soak
 
 check: .venv/dev.stamp
@@ -45,6 +45,10 @@ pictures: .venv/dev.stamp
 
 .venv/dev.stamp: pyproject.toml .venv/torch.stamp
 	$(PIP) --editable '.[dev]'
+	touch $@
+
+.venv/soak.stamp: pyproject.toml .venv/torch.stamp
+	$(PIP) --editable '.[soak]'
 	touch $@
 
 .venv/bench.stamp: pyproject.toml .venv/torch.stamp

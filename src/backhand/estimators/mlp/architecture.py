@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -45,6 +46,19 @@ class Architecture:
                     layers += self._between()
                 layers.append(FullyConnected(inputs, outputs, initializer=self._initializer()))
         return Sequential(layers)
+
+    def build_from(self, learnt: Mapping[str, Any]) -> Sequential:
+        """The network that has learnt this: its "rule", "updates", and "arrays" by path."""
+        arrays = learnt["arrays"]
+        network = self.build().to(torch.from_numpy(arrays["0.weight"]).dtype)
+        network.learn_with(learnt["rule"])
+        for name, tensor in network.lasting_tensors().items():
+            tensor.copy_(torch.from_numpy(arrays[name]))
+        for parameter, updates in zip(
+            network.parameters().values(), learnt["updates"], strict=True
+        ):
+            parameter.updates = updates
+        return network
 
     def initialize(self, network: Layer, random: np.random.RandomState) -> None:
         """Draw weights and biases as scikit-learn does: the same from the same random state.

@@ -105,10 +105,31 @@ class MLPFitted(BaseEstimator):  # type: ignore[misc]
         for name in ("_trainer", "_predictor"):
             state.pop(name, None)
         if "network_" in state:
-            state["network_"] = copy.deepcopy(state["network_"])
+            state["network_"] = self._network_as_arrays() or copy.deepcopy(state["network_"])
         return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
         if "network_" in vars(self):
+            if isinstance(self.network_, dict):
+                assert self._architecture is not None
+                self.network_ = self._architecture.build_from(self.network_)
             self._predictor = Predictor(self.network_)
+
+    def _network_as_arrays(self) -> dict[str, Any] | None:
+        """A perceptron as `Architecture.build_from` takes it: skops knows arrays, not tensors.
+
+        None where it is no perceptron, or somebody has frozen it, gated it, or set other rules.
+        """
+        if self._architecture is None:
+            return None
+        parameters = list(self.network_.parameters().values())
+        rule = parameters[0].rule
+        if any(each.frozen or each.gate is not None or each.rule != rule for each in parameters):
+            return None
+        tensors = self.network_.lasting_tensors()
+        return {
+            "rule": rule,
+            "updates": [each.updates for each in parameters],
+            "arrays": {name: tensor.numpy().copy() for name, tensor in tensors.items()},
+        }
