@@ -73,24 +73,38 @@ def curves(histories: Sequence[History], measure: str, title: str, log: bool = F
 def boundary(network: Layer, data: Data, circle: bool = True, resolution: int = 200) -> Figure:
     """A network's output over the unit square, the points it learnt, and the true circle.
 
+    Where points lie outside the square, over all that they take up.
+
     The thick line is where the output is 0.5; points on the wrong side of it are crossed.
     """
     figure, axes = _figure(WIDTH, 5.0)
-    ticks = torch.linspace(0, 1, resolution)
-    grid = torch.cartesian_prod(ticks, ticks)
+    low = data.inputs.amin(0).clamp(max=0).tolist()
+    high = data.inputs.amax(0).clamp(min=1).tolist()
+    across, up = (torch.linspace(*ends, resolution) for ends in zip(low, high, strict=True))
+    grid = torch.cartesian_prod(across, up)
     surface = network.predict(grid).reshape(resolution, resolution).t().numpy()
     image = axes.imshow(
-        surface, extent=(0, 1, 0, 1), origin="lower", cmap="RdBu_r", vmin=0, vmax=1, alpha=0.55
+        surface,
+        extent=(low[0], high[0], low[1], high[1]),
+        origin="lower",
+        cmap="RdBu_r",
+        vmin=0,
+        vmax=1,
+        alpha=0.55,
+        aspect="auto",
     )
-    axes.contour(ticks.numpy(), ticks.numpy(), surface, levels=[0.5], colors=[INK], linewidths=2)
+    if surface.min() < 0.5 < surface.max():
+        axes.contour(across.numpy(), up.numpy(), surface, levels=[0.5], colors=[INK], linewidths=2)
     _scatter(axes, data, network.predict(data.inputs))
     if circle:
         axes.add_patch(Circle(DISC_CENTRE, DISC_RADIUS, fill=False, linestyle="--", color="black"))
-    axes.set_xlim(0, 1)
-    axes.set_ylim(0, 1)
+    axes.set_xlim(low[0], high[0])
+    axes.set_ylim(low[1], high[1])
     axes.grid(False)
-    axes.set_aspect("equal")
-    axes.set_title("Decision boundary" + (" and the true circle (dashed)" if circle else ""))
+    axes.set_box_aspect(1)
+    axes.set_title(
+        "Decision boundary" + (" and the true circle (dashed)" if circle else ""), loc="left"
+    )
     figure.colorbar(image, ax=axes, label="output", shrink=0.85)
     return figure
 
@@ -189,7 +203,7 @@ def precision_recall(lines: Mapping[str, tuple[np.ndarray, np.ndarray, float]]) 
     axes.set_xlabel("recall")
     axes.set_ylabel("precision")
     axes.set_title("Precision and recall", loc="left")
-    axes.legend(frameon=False, loc="lower left")
+    axes.legend(frameon=False)
     return figure
 
 
@@ -208,8 +222,7 @@ def predicted_and_true(predicted: np.ndarray, truth: np.ndarray) -> Figure:
 def residuals(errors: np.ndarray, predicted: np.ndarray) -> Figure:
     """How far off the predictions are: how often each distance, or of few rows each by itself.
 
-    Where a few rows are so far off that the rest would be one bar, the axis ends before them, and
-    the title says how many they are and how far the farthest.
+    See _histogram for what lies far out.
     """
     figure, axes = _figure()
     if len(errors) < FEW_DOTS:
@@ -219,19 +232,9 @@ def residuals(errors: np.ndarray, predicted: np.ndarray) -> Figure:
         axes.set_ylabel("predicted less true")
         axes.set_title("Residuals", loc="left")
         return figure
-    low, high = np.quantile(errors, [0.005, 0.995])
-    shown = (errors >= low) & (errors <= high)
-    title = "Residuals"
-    if np.ptp(errors) < 3 * (high - low) or high == low:
-        shown[:] = True
-    else:
-        farthest = errors[~shown][np.abs(errors[~shown]).argmax()]
-        title += f" ({(~shown).sum():,} of {len(errors):,} beyond the edges, up to {farthest:.3g})"
-    axes.hist(errors[shown], bins=_bins(errors[shown]), color=TEST)
+    _histogram(axes, errors, "predicted less true")
     axes.axvline(0, color=INK, linestyle="--", linewidth=1)
-    axes.set_xlabel("predicted less true")
-    axes.set_ylabel("rows")
-    axes.set_title(title, loc="left", fontsize="medium" if title != "Residuals" else None)
+    axes.set_title("Residuals", loc="left")
     return figure
 
 
@@ -250,8 +253,7 @@ def distribution(values: np.ndarray, name: str) -> Figure:
     """How often each class occurs, the most frequent first, or how numbers are distributed."""
     figure, axes = _figure()
     if values.dtype.kind == "f":
-        axes.hist(values, bins=_bins(values), color=TEST)
-        axes.set_ylabel("rows")
+        _histogram(axes, values, "")
     else:
         classes, counts = np.unique(values.astype(str), return_counts=True)
         first = np.argsort(-counts, kind="stable")[:MOST_LABELS][::-1]
@@ -262,9 +264,24 @@ def distribution(values: np.ndarray, name: str) -> Figure:
     return figure
 
 
-def _bins(values: np.ndarray) -> int:
-    """Of a histogram: the square root of the number of values, up to 40."""
-    return int(np.clip(np.sqrt(len(values)), 5, 40))
+def _histogram(axes: Axes, values: np.ndarray, label: str) -> None:
+    """How values are distributed.
+
+    Where a few are so far out that the rest would be one bar, the axis ends before them, and its
+    label says how many they are and how far they reach.
+    """
+    low, high = np.quantile(values, [0.005, 0.995])
+    shown = (values >= low) & (values <= high)
+    if np.ptp(values) < 3 * (high - low) or high == low:
+        shown[:] = True
+    out = int((~shown).sum())
+    if out:
+        ends = f"{values.min():.3g} to {values.max():.3g}"
+        label = f"{label}\n{out:,} of {len(values):,} lie beyond the edges: all from {ends}"
+    bins = int(np.clip(np.sqrt(shown.sum()), 5, 40))
+    axes.hist(values[shown], bins=bins, color=TEST)
+    axes.set_xlabel(label.strip())
+    axes.set_ylabel("rows")
 
 
 def _dots(axes: Axes, x: np.ndarray, y: np.ndarray) -> None:

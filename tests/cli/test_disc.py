@@ -9,12 +9,17 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from backhand import load
 from backhand.cli import main
-from backhand.experiments import XOR, Settings, train_seed, xor_settings
+from backhand.cli.claims import NOT_LEARNT
+from backhand.data import Data
+from backhand.experiments import XOR, Settings, own_points, train_seed, xor_settings
 
 FILES = {
     "accuracies.png",
@@ -61,12 +66,63 @@ def test_disc_writes_a_report_and_prints_the_claims(tmp_path, monkeypatch, capsy
     assert run(monkeypatch, "disc", *options, "--out", out) == 0  # the second run replaces
 
 
-def test_disc_trains_on_somebodys_own_points(tmp_path, monkeypatch, capsys) -> None:
-    table = tmp_path / "points.csv"
-    table.write_text("label,x,y\n1,0.5,0.5\n0,0.1,0.9\n1,0.4,0.5\n0,0.9,0.1\n0,0,0\n")
-    words = ("disc", "--seeds", 1, "--epochs", 2, "--train", table, "--out", tmp_path / "out")
-    assert run(monkeypatch, *words) == 0
-    assert "1 seed trained in" in capsys.readouterr().out
+def own(path, points: int = 60, noise: bool = False) -> Path:
+    """A file of points, 1 right of the middle, or 1 by chance."""
+    random = np.random.default_rng(0)
+    x, y = random.uniform(-2, 3, (2, points)).round(3)
+    label = random.integers(0, 2, points) if noise else (x > 0.5).astype(int)
+    rows = "".join(f"{c},{a},{b}\n" for a, b, c in zip(x, y, label, strict=True))
+    path.write_text("label,x,y\n" + rows)
+    return path
+
+
+def test_own_points_are_tested_on_a_share_held_out(tmp_path, monkeypatch, capsys) -> None:
+    table, out = own(tmp_path / "mine.csv"), tmp_path / "out"
+    words = ("disc", "--seeds", 1, "--epochs", 20, "--learning-rate", 0.5, "--train", table)
+    assert run(monkeypatch, *words, "--out", out) == 0
+    printed = capsys.readouterr().out
+    page = (out / "report.html").read_text()
+    for words in (
+        "1 seed trained in",
+        "points of mine.csv",
+        "12 held out",
+        "always the larger class",
+    ):
+        assert words in printed
+        assert words in page
+    assert "60 of mine.csv: 48 to train on, 12 held out" in page
+    told = re.sub(r"<style>.*?</style>|<[^>]*>", "", page, flags=re.S)
+    for words in ("1000", "xor", "circle", "claim", "fresh", "the report"):
+        assert words not in printed, words
+        assert words not in told, words
+
+
+def test_each_seed_holds_out_other_points_of_both_classes() -> None:
+    inputs = torch.arange(50.0).reshape(50, 1).repeat(1, 2)
+    task = own_points("mine.csv", Data(inputs, (inputs[:, :1] < 10).float()))
+    for seed in range(3):
+        train, test = task.train(Settings(), seed), task.test(seed)
+        both = torch.cat([train.inputs, test.inputs])[:, 0]
+        assert sorted(both.tolist()) == list(range(50))
+        assert test.targets.sum() == 2
+        assert len(test.inputs) == 10
+        assert torch.equal(test.inputs, task.fresh(seed).inputs)
+    assert not torch.equal(task.test(0).inputs, task.test(1).inputs)
+    few = own_points("f", Data(torch.rand(5, 2), torch.tensor([[0.0], [1.0], [0.0], [1.0], [1.0]])))
+    assert len(few.test(0).inputs) == 1
+
+
+def test_the_epoch_of_convergence_means_nothing_where_nothing_is_learnt(
+    tmp_path, monkeypatch, capsys
+) -> None:
+    table, out = own(tmp_path / "noise.csv", noise=True), tmp_path / "out"
+    words = ("disc", "--seeds", 1, "--epochs", 2, "--learning-rate", 1e-6, "--train", table)
+    assert run(monkeypatch, *words, "--out", out) == 0
+    printed = capsys.readouterr().out
+    assert "means nothing" in printed
+    said = " ".join(NOT_LEARNT.split())
+    assert said in " ".join((out / "report.html").read_text().split())
+    assert "no better than always the larger class" in " ".join(printed.split())
 
 
 def test_show_step_prints_the_step_that_runs_and_its_memory(monkeypatch, capsys) -> None:
@@ -92,8 +148,11 @@ BAD = {
     "no epochs": (["--epochs", 0], "epochs: expected 1 or more, got 0"),
     "no seeds": (["--seeds", 0], "seeds: expected 1 or more, got 0"),
     "no points": (["--points", 0], "points: expected 1 or more, got 0"),
+    "points beside a file of them": (
+        ["--points", 9, "--train", "none.csv"], "points: with --train there are the file's",
+    ),
     "a table that is not there": (["--train", "none.csv"], "none.csv: No such file"),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", BAD)

@@ -77,7 +77,9 @@ def test_trains_and_reports_beside_other_models(table, monkeypatch, capsys) -> N
     assert len(rows) == 40
     assert all(row["buys"] == truth[int(row["row"]) - 1] for row in rows)
     assert np.mean([row["buys"] == row["prediction"] for row in rows]) > 0.8
-    assert len(rows_of(out / "history.csv")) == 30
+    history = rows_of(out / "history.csv")
+    assert len(history) == 30
+    assert list(history[0]) == ["epoch", "training loss", "held-out Brier score"]
     again = load_table_model(out / "model.safetensors")
     kept = [int(row["row"]) - 1 for row in rows]
     assert [row["prediction"] for row in rows] == again.predict(
@@ -163,6 +165,13 @@ def test_no_importance_leaves_it_out(table, monkeypatch, capsys) -> None:
     page = (out / "report.html").read_text()
     assert "What it goes by" not in page
     assert "importance</td>" not in page
+
+
+def test_a_model_of_a_table_is_no_network_to_export(trained, monkeypatch, capsys) -> None:
+    assert run(monkeypatch, "export", trained, "--c", "--out", "c") == 2
+    error = capsys.readouterr().err
+    assert "model.safetensors: a model of a table, whose columns are encoded outside" in error
+    assert len(error.splitlines()) == 1
 
 
 def test_compilation_is_counted_apart_from_the_fit(

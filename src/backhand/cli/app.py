@@ -34,7 +34,9 @@ Seeds = Annotated[int, typer.Option(help="How many times to train, each from ano
 Out = Annotated[Path, typer.Option(help="Folder to write the report to.")]
 Train = Annotated[
     Path | None,
-    typer.Option(help="Your own points to train on: a CSV file with the columns x, y, label."),
+    typer.Option(
+        help="Your own points, a CSV file with the columns x, y, label: a fifth is held out."
+    ),
 ]
 ShowStep = Annotated[
     bool, typer.Option("--show-step", help="Print the training step that runs, and stop.")
@@ -66,7 +68,9 @@ def disc(
     batch_size: BatchSize = 8,
     learning_rate: Rate = 2.0,
     seeds: Seeds = 20,
-    points: Annotated[int, typer.Option(help="How many points to draw and train on.")] = 1000,
+    points: Annotated[
+        int | None, typer.Option(help="How many points to draw and train on; default 1000.")
+    ] = None,
     train: Train = None,
     out: Out = Path("disc"),
     show_step: ShowStep = False,
@@ -75,8 +79,10 @@ def disc(
     from backhand.cli.points import run
     from backhand.experiments import DISC, Settings
 
-    sizes = _sizes(hidden)
-    settings = Settings(sizes, activation, epochs, batch_size, learning_rate, points)
+    if train is not None and points is not None:
+        raise ValueError("points: with --train there are the file's; leave one of them out")
+    drawn = 1000 if points is None else points
+    settings = Settings(_sizes(hidden), activation, epochs, batch_size, learning_rate, drawn)
     run(DISC, settings, seeds, out, train, show_step)
 
 

@@ -20,20 +20,44 @@ class Claim:
     best: str
 
 
+NOT_LEARNT = (
+    "A network that classifies no better than always the larger class has no epoch of convergence: "
+    "its loss stays where it is for want of learning."
+)
+
+
 def claims(task: Task, runs: Sequence[Run]) -> list[Claim]:
     """Accuracy, loss and epoch of convergence over the runs; none where there are no runs."""
     if not runs:
         return []
+    accuracy, loss, epoch = ("", "", "") if task.source else ("up to 90 %", "under 0.1", "60")
     rows = []
     for name, points in task.points.items():
         values = [getattr(run, name)["accuracy"] for run in runs]
-        rows.append(_row(f"accuracy, {points}", "up to 90 %", values, "{:.2%}", high_is_good=True))
+        rows.append(_row(f"accuracy, {points}", accuracy, values, "{:.2%}", high_is_good=True))
+    if task.source:
+        values = [run.baseline for run in runs]
+        what = "accuracy of always the larger class"
+        rows.append(_row(what, "", values, "{:.2%}", high_is_good=True))
     for name, points in task.points.items():
         values = [getattr(run, name)["loss"] for run in runs]
-        rows.append(_row(f"loss, {points}", "under 0.1", values, "{:.4f}", high_is_good=False))
-    values = [float(run.converged) for run in runs]
-    rows.append(_row("epoch of convergence", "60", values, "{:.0f}", high_is_good=False))
-    return rows
+        rows.append(_row(f"loss, {points}", loss, values, "{:.4f}", high_is_good=False))
+    return [*rows, _convergence(runs, epoch)]
+
+
+def not_learnt(runs: Sequence[Run]) -> str:
+    """What to say of the epoch of convergence where it means nothing; empty where it does."""
+    return NOT_LEARNT if any(run.converged is None for run in runs) else ""
+
+
+def _convergence(runs: Sequence[Run], claimed: str) -> Claim:
+    what = "epoch of convergence"
+    values = [float(run.converged) for run in runs if run.converged is not None]
+    if not values:
+        return Claim(what, claimed, "means nothing", "–", "–")
+    if len(values) < len(runs):
+        what += f", of the {len(values)} of {len(runs)} seeds that learnt"
+    return _row(what, claimed, values, "{:.0f}", high_is_good=False)
 
 
 def compared(comparisons: Sequence[Comparison]) -> list[Claim]:

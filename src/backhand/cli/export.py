@@ -58,14 +58,19 @@ def _export(
     import torch
 
     from backhand.losses import BinaryCrossEntropyLoss, CrossEntropyLoss, MSELoss
-    from backhand.networks import load
     from backhand.networks.probing import zeros_for
+    from backhand.networks.saving import load_about
     from backhand.program.engines.native import NotNative
     from backhand.program.export.c import export_c
 
     if batch_size < 1:
         raise ValueError(f"batch size: expected 1 or more, got {batch_size}")
-    network = load(file)
+    network, about = load_about(file)
+    if "table" in about:
+        raise ValueError(
+            f"{file}: a model of a table, whose columns are encoded outside the network; export "
+            "takes a network of numbers, such as its network_, saved by itself"
+        )
     try:
         one = zeros_for(network, shape)
     except ValueError as problem:

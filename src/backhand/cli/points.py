@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import gc
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from rich.console import Console
 from rich.table import Table
 
-from backhand.cli.claims import claims, compared
+from backhand.cli.claims import claims, compared, not_learnt
 from backhand.cli.interruption import INTERRUPTED, Interruption
 from backhand.cli.output import check_writable
 from backhand.cli.progress import progress
 from backhand.cli.report import PointsOutcome, write_report
 from backhand.data import read_labelled_points
-from backhand.experiments import XOR, Settings, Task, compare, train_seed, xor_settings
+from backhand.experiments import XOR, Settings, Task, compare, own_points, train_seed, xor_settings
 from backhand.losses import MSELoss
 from backhand.program import Replay, TrainingStep, choose
 from backhand.training import Epoch, History
@@ -34,7 +35,8 @@ def run(
     if seeds < 1:
         raise ValueError(f"seeds: expected 1 or more, got {seeds}")
     if points is not None:
-        task = task.trained_on(read_labelled_points(points))
+        task = own_points(points.name, read_labelled_points(points))
+        settings = replace(settings, points=len(task.train(settings, 0).inputs))
     if show_step:
         _show_step(task, settings)
         return
@@ -70,9 +72,9 @@ def _train(
             for seed in range(seeds):
                 epochs.clear()
                 outcome.runs.append(train_seed(task, settings, seed, on_epoch))
-            display.update(bar, shown="beside a perceptron, here and on XOR")
+            display.update(bar, shown="beside a perceptron")
             outcome.comparisons.append(compare(task, settings, outcome.runs, interruption.check))
-            if task.name != XOR.name:
+            if task.name != XOR.name and not task.source:
                 easier = xor_settings(settings)
                 on_xor = [
                     train_seed(XOR, easier, seed, interruption.check) for seed in range(seeds)
@@ -88,13 +90,18 @@ def _train(
 def _table(outcome: PointsOutcome) -> Table:
     title = f"{outcome.task.name}: {outcome.settings.describe()}, {outcome.timing()}"
     table = Table(title=title, title_justify="left")
-    for column in ("", "the report", "median", "worst", "best"):
+    claimed = [] if outcome.task.source else ["claimed"]
+    for column in ("", *claimed, "median", "worst", "best"):
         table.add_column(column, justify="left" if not column else "right")
-    for claim in claims(outcome.task, outcome.runs):
-        table.add_row(claim.what, claim.claimed, claim.median, claim.worst, claim.best)
-    table.add_section()
-    for claim in compared(outcome.comparisons):
-        table.add_row(claim.what, claim.claimed, claim.median, claim.worst, claim.best)
+    for rows in (claims(outcome.task, outcome.runs), compared(outcome.comparisons)):
+        for row in rows:
+            said = [row.claimed] if claimed else []
+            table.add_row(row.what, *said, row.median, row.worst, row.best)
+        table.add_section()
+    notes = [not_learnt(outcome.runs)]
+    if claimed:
+        notes.insert(0, "Claimed: by the report that Backhand grew from.")
+    table.caption, table.caption_justify = " ".join(filter(None, notes)), "left"
     return table
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from backhand import plots
-from backhand.cli.claims import claims, compared
+from backhand.cli.claims import claims, compared, not_learnt
 from backhand.cli.pages import command, page
 from backhand.experiments import Comparison, Run, Settings, Task, median_run
 from backhand.files import written_whole
@@ -91,6 +91,7 @@ def _write_history(outcome: PointsOutcome, path: Path) -> None:
 
 
 def _page(outcome: PointsOutcome, figures: dict[str, Figure]) -> str:
+    source = outcome.task.source
     return page(
         "points.html.j2",
         figures,
@@ -98,7 +99,8 @@ def _page(outcome: PointsOutcome, figures: dict[str, Figure]) -> str:
         title=f"{outcome.task.name}: {outcome.settings.describe()}",
         claims=claims(outcome.task, outcome.runs),
         comparisons=compared(outcome.comparisons),
-        settings=asdict(outcome.settings),
+        not_learnt=not_learnt(outcome.runs),
+        settings=asdict(outcome.settings) | ({"points": source} if source else {}),
         command=outcome.command,
         summary=str(summary(outcome.runs[0].network, (2,))) if outcome.runs else "",
     )

@@ -10,6 +10,7 @@ from backhand.experiments.points import (
     Task,
     convergence,
     median_run,
+    own_points,
     train_seed,
     xor_settings,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "compare",
     "convergence",
     "median_run",
+    "own_points",
     "train_seed",
     "tuned_perceptron",
     "xor_settings",

@@ -10,6 +10,7 @@ from itertools import pairwise
 from typing import TypeAlias
 
 import torch
+from torch import Tensor
 
 from backhand.data import Data, disc, xor
 from backhand.layer import Layer
@@ -27,6 +28,9 @@ ACTIVATIONS = {
 """Activations by name, each with the initializer that suits it here."""
 
 OnEpoch: TypeAlias = Callable[[Epoch], object] | None
+
+HELD_OUT, FEWEST = 0.2, 5
+"""The share of somebody's own points to test on, and how many points there must be."""
 
 FRESH = 100_000
 """Points that a trained network is measured on beside its test points."""
@@ -95,6 +99,8 @@ class Task:
         train, test, fresh: make the points from a seed.
         points: what to call them in a table, by "train", "test" and "fresh"; one that is not
             there is the same as another and needs no row.
+        source: where somebody's own points come from, and how many are used for what; empty for
+            the tasks of the report.
     """
 
     name: str
@@ -102,10 +108,7 @@ class Task:
     test: Callable[[int], Data]
     fresh: Callable[[int], Data]
     points: dict[str, str]
-
-    def trained_on(self, data: Data) -> Task:
-        """The same task, with somebody's own training points at every seed."""
-        return replace(self, train=lambda settings, seed: data)
+    source: str = ""
 
 
 DISC = Task(
@@ -124,6 +127,48 @@ XOR = Task(
 )
 
 
+def own_points(name: str, data: Data) -> Task:
+    """Somebody's own points: at every seed others of them are held out, and tested on.
+
+    Args:
+        name: of their file.
+        data: a fifth of each class is held out.
+
+    Raises:
+        ValueError: there are too few to hold some out.
+    """
+    points = len(data.inputs)
+    if points < FEWEST:
+        raise ValueError(f"{name}: expected at least {FEWEST} points, got {points}")
+
+    def part(seed: int, held_out: bool) -> Data:
+        rows = _held_out(data, seed) if held_out else ~_held_out(data, seed)
+        return Data(data.inputs[rows], data.targets[rows])
+
+    held = int(_held_out(data, 0).sum())
+    return Task(
+        f"points of {name}",
+        train=lambda settings, seed: part(seed, held_out=False),
+        test=lambda seed: part(seed, held_out=True),
+        fresh=lambda seed: part(seed, held_out=True),
+        points={"train": f"{points - held:,} training points", "test": f"{held:,} held out"},
+        source=f"{points:,} of {name}: {points - held:,} to train on, {held:,} held out",
+    )
+
+
+def _held_out(data: Data, seed: int) -> Tensor:
+    """A fifth of the points of each class, but one at least, as a mask (points,)."""
+    generator = torch.Generator().manual_seed(seed)
+    held = torch.zeros(len(data.inputs), dtype=torch.bool)
+    classes = [(data.targets[:, 0] == label).nonzero()[:, 0] for label in (0, 1)]
+    for rows in classes:
+        order = torch.randperm(len(rows), generator=generator)
+        held[rows[order[: round(HELD_OUT * len(rows))]]] = True
+    if not held.any():
+        held[max(classes, key=len)[0]] = True
+    return held
+
+
 def xor_settings(settings: Settings) -> Settings:
     """The same network on XOR: its four points one by one, at a rate that suits them."""
     return replace(settings, batch_size=1, learning_rate=0.5, points=4)
@@ -138,7 +183,8 @@ class Run:
         network: trained.
         history: with train and test loss and accuracy, epoch by epoch.
         train, test, fresh: {"loss", "accuracy"} at the end.
-        converged: the epoch of convergence.
+        baseline: the accuracy on the test points of always the larger class.
+        converged: the epoch of convergence; None where the network does no better than that.
         seconds: that training took, with what was measured after every epoch.
         compiling: seconds of compilation, where the step was in no cache; counted apart.
     """
@@ -149,7 +195,8 @@ class Run:
     train: dict[str, float]
     test: dict[str, float]
     fresh: dict[str, float] = field(repr=False)
-    converged: int
+    baseline: float
+    converged: int | None
     seconds: float
     compiling: float = 0.0
 
@@ -181,14 +228,19 @@ def train_seed(task: Task, settings: Settings, seed: int, on_epoch: OnEpoch = No
     def measured(data: Data) -> dict[str, float]:
         return evaluate(network, loss, data, metrics)
 
+    ones = test.targets.mean().item()
+    baseline, tested = max(ones, 1 - ones), measured(test)
+    by_chance = math.sqrt(baseline * (1 - baseline) / len(test.inputs))
+    learnt = tested["accuracy"] >= baseline + 2 * by_chance
     return Run(
         seed=seed,
         network=network,
         history=history,
         train=measured(train),
-        test=measured(test),
+        test=tested,
         fresh=measured(task.fresh(seed)),
-        converged=convergence(history),
+        baseline=baseline,
+        converged=convergence(history) if learnt else None,
         seconds=seconds,
         compiling=compilation.seconds,
     )

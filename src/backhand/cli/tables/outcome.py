@@ -92,9 +92,13 @@ class TableOutcome:
         for code in self.model.encoding_.codes:
             column = self.table[code.name]
             given = column.drop_nulls()
-            some = [str(each) for each in given.unique(maintain_order=True).head(4).to_list()]
+            some = [_short(each) for each in given.unique(maintain_order=True).head(4).to_list()]
             different = given.n_unique()
             shown = ", ".join(some) + (" …" if different > 4 else "")
             missing = f"{column.null_count():,}"
             found.append([code.name, code.kind, missing, f"{different:,}", shown])
         return found
+
+
+def _short(value: Any) -> str:
+    return f"{value:.6g}" if isinstance(value, float) else str(value)

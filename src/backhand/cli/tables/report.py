@@ -150,12 +150,22 @@ def _plain(values: np.ndarray) -> list[Any]:
 
 
 def _history(model: Any) -> list[dict[str, Any]]:
+    """The training loss of each epoch, and what the epoch was chosen by, member by member."""
+    members = len(model.validation_scores_[0]) if model.validation_scores_ else 0
+    of = [f" of member {i + 1}" if members > 1 else "" for i in range(members)]
+    score = f"held-out {_score(model)}"
     return [
-        {"epoch": number, "loss": loss, **{f"held out {i + 1}": s for i, s in enumerate(scores)}}
+        {"epoch": number, "training loss": loss}
+        | {f"{score}{which}": value for which, value in zip(of, scores, strict=True)}
         for number, (loss, scores) in enumerate(
             zip(model.loss_curve_, model.validation_scores_, strict=False), 1
         )
     ]
+
+
+def _score(model: Any) -> str:
+    """What the epoch is chosen by."""
+    return "Brier score" if hasattr(model, "classes_") else "squared error, standardised"
 
 
 def _write_rows(path: Path, rows: list[dict[str, Any]]) -> None:
@@ -205,9 +215,8 @@ def _figures(outcome: TableOutcome, found: _Details) -> dict[str, Figure]:
     model, truth, predicted = outcome.model, outcome.truth, outcome.ours
     figures = {"target.png": plots.distribution(outcome.target.values, outcome.target.name)}
     if outcome.trained:
-        what = "Brier score" if predicted.classes is not None else "squared error"
         scores = [float(np.mean(each)) for each in model.validation_scores_]
-        figures["training.png"] = plots.training(model.loss_curve_, scores, what)
+        figures["training.png"] = plots.training(model.loss_curve_, scores, _score(model))
     if predicted.probabilities is None:
         figures["predicted.png"] = plots.predicted_and_true(predicted.values, truth)
         figures["residuals.png"] = plots.residuals(predicted.values - truth, predicted.values)
