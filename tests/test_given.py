@@ -211,6 +211,9 @@ def test_gaps_are_nan_and_refused_by_the_row() -> None:
     target = np.zeros((2, 1))
     gaps = {
         "pandas": pandas.DataFrame({"a": [1.0, 2.0], "b": pandas.array([1, None], dtype="Int64")}),
+        "truth": pandas.DataFrame(
+            {"a": [1.0, 2.0], "b": pandas.array([True, None], dtype="boolean")}
+        ),
         "polars": polars.DataFrame({"a": [1.0, 2.0], "b": [1, None]}),
         "masked": np.ma.masked_array([[1, 2], [3, 4]], [[0, 0], [0, 1]]),
     }
