@@ -258,7 +258,16 @@ def told(file: io.StringIO, asked_for: bool | None, monkeypatch, pause: float) -
     line = Progress(3, asked_for, file)
     for number in (1, 2, 3):
         clock[0] += pause
-        line.tell(Epoch(number, 8 * number, 0.1, clock[0], 0.5 / number, {"test": {"loss": 0.25}}))
+        line.tell(
+            Epoch(
+                number,
+                8 * number,
+                0.1,
+                clock[0],
+                0.5 / number,
+                {"test": {"loss": 0.25, "right": 1.0}},
+            )
+        )
     line.end()
     return file.getvalue()
 
@@ -266,14 +275,14 @@ def told(file: io.StringIO, asked_for: bool | None, monkeypatch, pause: float) -
 def test_progress_is_one_line_in_a_terminal_where_it_takes_a_while(monkeypatch) -> None:
     text = told(Terminal(), None, monkeypatch, 0.8)
     assert text.count("\r") == 2  # the first epoch was over before a second was
-    assert text.endswith("\repoch 3/3  2.4 s  loss 0.1667  test loss 0.25\x1b[K\n")
+    assert text.endswith("\repoch 3/3  2.4 s  loss 0.167  test loss 0.25 right 1\x1b[K\n")
     assert told(Terminal(), None, monkeypatch, 0.1) == ""
     assert told(Terminal(), False, monkeypatch, 5.0) == ""
     assert told(io.StringIO(), None, monkeypatch, 50.0) == ""
     asked = told(io.StringIO(), True, monkeypatch, 0.8)
     assert asked.splitlines() == [
-        "epoch 1/3  0.8 s  loss 0.5  test loss 0.25",
-        "epoch 3/3  2.4 s  loss 0.1667  test loss 0.25",
+        "epoch 1/3  0.8 s  loss 0.5  test loss 0.25 right 1",
+        "epoch 3/3  2.4 s  loss 0.167  test loss 0.25 right 1",
     ]
     monkeypatch.setenv("COLUMNS", "20")
     assert told(Terminal(), True, monkeypatch, 3.0).endswith("\repoch 3/3  9.0 s  l\x1b[K\n")

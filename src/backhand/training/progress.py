@@ -68,7 +68,7 @@ class Progress:
 
     def _text(self, epoch: Epoch) -> str:
         parts = [f"epoch {epoch.number}/{self._epochs}", f"{epoch.seconds:.1f} s"]
-        parts.append(f"loss {epoch.loss:.4g}")
+        parts.append(f"loss {epoch.loss:.3g}")
         for data, measures in epoch.measures.items():
-            parts += [f"{data} {name} {value:.4g}" for name, value in measures.items()]
+            parts.append(" ".join([data, *(f"{k} {v:.3g}" for k, v in measures.items())]))
         return "  ".join(parts)
