@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -24,6 +24,32 @@ def check_writable(out: Path) -> None:
             pass
     except OSError as problem:
         raise OSError(problem.errno, f"cannot write there ({problem.strerror})", str(out)) from None
+
+
+def check_file(out: Path | None, inputs: Iterable[Path], force: bool) -> None:
+    """Refuse a file to write to before any work is done for it.
+
+    Raises:
+        ValueError: its folder is not there, or it is an input itself and nothing forces it.
+    """
+    if out is None:
+        return
+    if not out.parent.is_dir():
+        raise ValueError(f"{out}: there is no folder {out.parent}")
+    for path in inputs:
+        if not force and out.exists() and path.exists() and out.samefile(path):
+            raise ValueError(f"{out}: is what is read; --force writes over it")
+
+
+def check_folder(out: Path, names: Iterable[str], inputs: Iterable[Path], force: bool) -> None:
+    """Refuse a folder in which files of these names would be written over an input.
+
+    Raises:
+        ValueError: they would, and nothing forces it.
+    """
+    for name in names:
+        if (out / name).exists():
+            check_file(out / name, inputs, force)
 
 
 @contextmanager

@@ -14,20 +14,32 @@ def predict(
         Path, typer.Argument(help="A model that `backhand train` wrote, or a network of points.")
     ],
     table: Annotated[
-        Path, typer.Argument(help="CSV or Parquet; for a network of points, CSV with x and y.")
+        Path,
+        typer.Argument(help="CSV, Parquet, JSON or Excel; for a network of points, CSV with x, y."),
     ],
     out: Annotated[Path | None, typer.Option(help="A file to write to, not the screen.")] = None,
+    ids: Annotated[
+        list[str] | None,
+        typer.Option("--id", help="A column to put before the predictions; may be given again."),
+    ] = None,
+    keep: Annotated[bool, typer.Option("--keep", help="Put all columns there.")] = False,
+    encoding: Annotated[str, typer.Option(help="Of a text file: latin-1, utf-16 …")] = "utf-8",
+    force: Annotated[bool, typer.Option("--force", help="Write over the table itself.")] = False,
 ) -> None:
     """Predict every row of a table: prints the predictions as CSV."""
+    from backhand.cli.output import check_file
     from backhand.networks.saving import load_about
 
+    check_file(out, [model, table], force)
     _, about = load_about(model)
     if "table" in about:
-        from backhand.cli.tables.applying import predict_table
+        from backhand.cli.tables.applying import Applying, predict_table
         from backhand.cli.tables.commands import needs_scikit_learn
 
         needs_scikit_learn()
-        predict_table(model, table, out)
+        predict_table(model, table, out, Applying(encoding, ids or [], keep, force))
+    elif ids or keep or encoding != "utf-8":
+        raise ValueError(f"{model}: a network of points takes no --id, --keep or --encoding")
     else:
         _predict_points(model, table, out)
 

@@ -4,34 +4,69 @@ from __future__ import annotations
 
 import csv
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from rich.console import Console
 
-from backhand.cli.output import check_writable, written_or_printed
+from backhand.cli.output import check_folder, check_writable, written_or_printed
 from backhand.cli.tables.importance import importances
 from backhand.cli.tables.measures import Predictions
-from backhand.cli.tables.outcome import TableOutcome
+from backhand.cli.tables.outcome import TableOutcome, beside_predictions
 from backhand.cli.tables.peers import knowing_nothing
-from backhand.cli.tables.reading import nearest, read_table
-from backhand.cli.tables.report import prediction_rows, results_table, write_files
+from backhand.cli.tables.reading import HowToRead, Table, nearest, read_table
+from backhand.cli.tables.report import LISTINGS, prediction_rows, results_table, write_files
 from backhand.cli.tables.target import CLASSIFICATION, REGRESSION, Target, as_text, target_column
 from backhand.estimators.tables import TableClassifier, TableRegressor, load_table_model
 
 
-def predict_table(model_path: Path, table_path: Path, out: Path | None) -> None:
-    """Print a prediction for every row as CSV, or write them to a file.
+@dataclass(frozen=True)
+class Applying:
+    """What a user wants of predictions.
+
+    Attributes:
+        encoding: of a text file.
+        ids: columns to put before the predictions. keep: whether all are.
+        force: whether files are written over those that are read.
+    """
+
+    encoding: str = "utf-8"
+    ids: Sequence[str] = ()
+    keep: bool = False
+    force: bool = False
+
+    def carried(self, table: Table) -> dict[str, list[Any]]:
+        """The columns to put before the predictions, as they stand in the file.
+
+        Raises:
+            ValueError: there is no such column.
+        """
+        names = [name for name in table.raw.columns if name] if self.keep else []
+        for name in self.ids:
+            if name not in table.raw.columns:
+                asked = nearest(name, table.raw.columns)
+                raise ValueError(f"{table.path}: id: there is no column {name!r}{asked}")
+        return {name: table.raw[name].to_list() for name in dict.fromkeys([*self.ids, *names])}
+
+
+def predict_table(model_path: Path, table_path: Path, out: Path | None, wanted: Applying) -> None:
+    """Print a prediction for every row as CSV, or write them to a file; notes to standard error.
 
     Raises:
         ValueError: a file or a column cannot be used.
         OSError: a file cannot be read or written.
     """
+    console = Console(stderr=True)
     model = load_table_model(model_path)
-    table = _features(model, _read(model, table_path), table_path, model_path)
-    predicted = _predictions(model, table, table_path)
-    rows = prediction_rows(predicted, {"row": list(range(1, len(table) + 1))})
+    table = _read(model, table_path, model_path, wanted.encoding)
+    carried = beside_predictions(wanted.carried(table))
+    for note in _notes(model, table, model_path, [*wanted.ids, *carried]):
+        console.print(note, soft_wrap=True, markup=False, highlight=False)
+    predicted = _predictions(model, _features(model, table), table_path)
+    rows = prediction_rows(predicted, {"row": table.rows.tolist()} | carried)
     with written_or_printed(out) as file:
         writer = csv.DictWriter(file, list(rows[0]), lineterminator="\n")
         writer.writeheader()
@@ -43,7 +78,8 @@ def evaluate_table(
     table_path: Path,
     target_name: str | None,
     out: Path | None,
-    importance: bool = True,
+    importance: bool,
+    wanted: Applying,
 ) -> None:
     """Print how good the predictions are; with `out`, write a report too.
 
@@ -56,10 +92,13 @@ def evaluate_table(
     name = target_name or model.target_name_
     if name is None:
         raise ValueError(f"{model_path}: does not say what its target was called; give --target")
-    table = _read(model, table_path)
-    values, given = _truth(model, target_column(table_path, table, name), table_path)
-    features = _features(model, table.filter(given), table_path, model_path)
+    table = _read(model, table_path, model_path, wanted.encoding, name)
+    values, given = _truth(model, table, target_column(table_path, table.frame, name))
+    carried = wanted.carried(table)
+    notes = _notes(model, table, model_path, [name, *carried])
+    features = _features(model, table).filter(given)
     if out is not None:
+        check_folder(out, LISTINGS, [table_path, model_path], wanted.force)
         check_writable(out)
     began = time.perf_counter()
     ours = _predictions(model, features, table_path)
@@ -73,6 +112,9 @@ def evaluate_table(
         model=model,
         ours=ours,
         trained=False,
+        notes=notes,
+        numbers=table.rows[given],
+        carried={each: list(np.array(rows, object)[given]) for each, rows in carried.items()},
     )
     outcome.baseline = knowing_nothing(task, values, len(values))
     outcome.seconds["predictions"] = time.perf_counter() - began
@@ -94,34 +136,54 @@ def evaluate_table(
         console.print(f"Written to {out}/: {', '.join(sorted(outcome.files))}", soft_wrap=True)
 
 
-def _read(model: TableClassifier | TableRegressor, path: Path) -> Any:
-    """The table, its columns read as in training, whatever they look like here."""
-    meant = {code.name: code.meaning for code in model.encoding_.codes}
-    table = read_table(path, meant=meant).frame
-    if not len(table):
-        raise ValueError(f"{path}: expected at least one row")
-    return table
-
-
-def _features(
-    model: TableClassifier | TableRegressor, table: Any, path: Path, model_path: Path
-) -> Any:
-    """The columns that the model learnt from, in its order.
+def _read(
+    model: TableClassifier | TableRegressor,
+    path: Path,
+    model_path: Path,
+    encoding: str,
+    target: str | None = None,
+) -> Table:
+    """The table, its columns read as in training, whatever they look like here.
 
     Raises:
-        ValueError: one is missing, or there is one more that is not the target.
+        ValueError: it has no row, or lacks a column that the model learnt from.
     """
     expected = [code.name for code in model.encoding_.codes]
-    others = [name for name in table.columns if name not in (*expected, "", model.target_name_)]
+    meant = {code.name: code.meaning for code in model.encoding_.codes}
+    if target in meant:
+        raise ValueError(f"{path}: {model_path.name} learnt from the column {target!r} itself")
+    wanted = expected if target is None else [*expected, target]
+    table = read_table(path, HowToRead(encoding), meant, only=wanted)
+    if not len(table.frame):
+        raise ValueError(f"{path}: expected at least one row")
+    others = [name for name in table.raw.columns if name not in (*expected, "", target)]
     for name in expected:
-        if name not in table.columns:
+        if name not in table.frame.columns:
             raise ValueError(
                 f"{path}: there is no column {name!r}, which {model_path.name} learnt from"
                 f"{nearest(name, others)}"
             )
+    return table
+
+
+def _features(model: TableClassifier | TableRegressor, table: Table) -> Any:
+    """The columns that the model learnt from, in its order."""
+    return table.frame.select([code.name for code in model.encoding_.codes])
+
+
+def _notes(
+    model: TableClassifier | TableRegressor, table: Table, model_path: Path, used: Sequence[str]
+) -> list[str]:
+    """Which columns were not looked at, and which values count as missing."""
+    learnt = {code.name for code in model.encoding_.codes}
+    known = {*learnt, *model.left_out_, *used, model.target_name_, ""}
+    others = [name for name in table.raw.columns if name not in known]
+    notes = [*table.notes]
     if others:
-        raise ValueError(f"{path}: {model_path.name} has learnt from no column {others[0]!r}")
-    return table.select(expected)
+        some = ", ".join(others[:5]) + (" …" if len(others) > 5 else "")
+        notes.append(f"Not looked at, since {model_path.name} has not learnt from it: {some}.")
+    notes += [f"{name}: {words}." for name in learnt for words in table.found[name].notes]
+    return notes
 
 
 def _predictions(model: TableClassifier | TableRegressor, table: Any, path: Path) -> Predictions:
@@ -132,14 +194,14 @@ def _predictions(model: TableClassifier | TableRegressor, table: Any, path: Path
 
 
 def _truth(
-    model: TableClassifier | TableRegressor, column: Any, path: Path
-) -> tuple[np.ndarray, Any]:
+    model: TableClassifier | TableRegressor, table: Table, column: Any
+) -> tuple[np.ndarray, np.ndarray]:
     """The true values in the rows that have one, and which those are.
 
     Raises:
         ValueError: no row has one, or they are not what the model predicts.
     """
-    given = column.is_not_null()
+    path, given = table.path, column.is_not_null().to_numpy()
     column = column.filter(given)
     if not len(column):
         raise ValueError(f"{path}: no row has a value in the column {column.name!r}")
@@ -157,6 +219,7 @@ def _truth(
     if strange.any():
         raise ValueError(
             f"{path}, column {column.name!r}: expected one of the classes "
-            f"{', '.join(map(str, classes[:10]))}, got {values[strange][0]}"
+            f"{', '.join(map(str, classes[:10]))}, got {values[strange][0]} "
+            f"in {table.place(np.flatnonzero(given)[strange][0])}"
         )
     return values, given

@@ -10,7 +10,8 @@ import numpy as np
 from rich.table import Table as Printed
 from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
 
-from backhand.cli.tables.reading import ColumnFound, Table
+from backhand.cli.tables.column_reading import ColumnFound
+from backhand.cli.tables.reading import Table
 from backhand.cli.tables.target import CLASSIFICATION, Target
 from backhand.data.column_kinds import CATEGORY, NUMBER
 from backhand.estimators.tables.columns import Column, read_columns

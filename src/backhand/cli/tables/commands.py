@@ -16,6 +16,14 @@ Missing = Annotated[
         metavar="WORD",
     ),
 ]
+Ids = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--id",
+        help="A column to put before the predictions; not learnt from. May be given again.",
+    ),
+]
+Force = Annotated[bool, typer.Option(help="Write over a file that is read, if it comes to that.")]
 Types = Annotated[
     list[str] | None,
     typer.Option(
@@ -54,21 +62,33 @@ def train(
     encoding: Encoding = "utf-8",
     missing: Missing = None,
     types: Types = None,
+    ids: Ids = None,
+    order: Annotated[
+        str | None, typer.Option(help="A column of dates or numbers: its last rows are the test.")
+    ] = None,
+    group: Annotated[
+        str | None,
+        typer.Option(help="A column whose rows of one value stay together; not learnt from."),
+    ] = None,
+    test: Annotated[
+        Path | None, typer.Option(help="A table of your own test rows; all others are trained on.")
+    ] = None,
+    folds: Annotated[int, typer.Option(help="Of cross-validation; 1 is none.")] = 1,
+    force: Force = False,
 ) -> None:
     """Train a model on a table, test it, and write it with a report."""
     needs_scikit_learn()
     from backhand.cli.tables.reading import HowToRead
     from backhand.cli.tables.split import Splitting
-    from backhand.cli.tables.train import train_table
+    from backhand.cli.tables.train import Wanted, train_table
     from backhand.cli.tables.training import Options
 
     options = Options(epochs, members, seed)
     how = HowToRead(encoding, missing or [], types or [])
-    splitting = Splitting(test_share)
+    splitting = Splitting(test_share, order, group, folds, test)
+    wanted = Wanted(target, task, drop or [], ids or [], compare, importance, force)
     folder = out or Path(table.name.split(".")[0] or "model")
-    train_table(
-        table, target, folder, task, drop or [], compare, importance, options, how, splitting
-    )
+    train_table(table, folder, wanted, options, how, splitting)
 
 
 def evaluate(
@@ -81,12 +101,16 @@ def evaluate(
     importance: Annotated[
         bool, typer.Option(help="Measure the importance of columns for the report.")
     ] = True,
+    encoding: Encoding = "utf-8",
+    ids: Ids = None,
+    force: Force = False,
 ) -> None:
     """Say how good a trained model is on another table."""
     needs_scikit_learn()
-    from backhand.cli.tables.applying import evaluate_table
+    from backhand.cli.tables.applying import Applying, evaluate_table
 
-    evaluate_table(model, table, target, out, importance)
+    applying = Applying(encoding, ids or [], force=force)
+    evaluate_table(model, table, target, out, importance, applying)
 
 
 def needs_scikit_learn() -> None:

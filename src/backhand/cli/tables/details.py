@@ -91,13 +91,13 @@ def worst_mistakes(outcome: TableOutcome) -> Mistakes:
         off, wrong = ours.probabilities.max(1), ours.values != truth
     order = np.argsort(-off, kind="stable")
     features = outcome.leading_columns(MOST_FEATURES)
-    rows = []
+    rows, numbers = [], outcome.first_columns()["row"]
     for at in order[wrong[order]][:MOST_MISTAKES].tolist():
         row = int(outcome.test[at])
         cells = truth[at], ours.values[at], *(outcome.table[name][row] for name in features)
         true, predicted, *given = map(_cell, cells)
         measured = f"{off[at]:.1%}" if how == "how sure" else _cell(ours.values[at] - truth[at])
-        rows.append([f"{row + 1:,}", true, predicted, measured, *given])
+        rows.append([f"{numbers[at]:,}", true, predicted, measured, *given])
     return Mistakes(title, ("row", outcome.target.name, "predicted", how, *features), rows)
 
 

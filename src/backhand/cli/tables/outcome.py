@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,6 +17,15 @@ from backhand.cli.tables.verdict import NOTHING, OURS, Verdict
 
 COMPILATION = "compilation, once"
 """Under `seconds`: what is compiled is kept, and no part of a fit."""
+
+
+def beside_predictions(carried: Mapping[str, list[Any]]) -> dict[str, list[Any]]:
+    """Columns of a table, of names that the predictions' own columns do not have."""
+    own = ("row", "prediction")
+    return {
+        f"{name} of the table" if name in own or name.startswith("probability of ") else name: each
+        for name, each in carried.items()
+    }
 
 
 @dataclass
@@ -35,6 +45,10 @@ class TableOutcome:
         seconds: what took how long, in order.
         notes: what a reader must know, a sentence each.
         trained: whether the model was trained just now, on the other rows.
+        numbers: of all rows in their file; from 1 where nothing is said.
+        carried: columns of the table, not learnt from, that go with the predictions: their values
+            in all rows.
+        folds: of cross-validation, each fold's metrics; empty where there was one split.
     """
 
     source: str
@@ -51,6 +65,20 @@ class TableOutcome:
     trained: bool = True
     command: str = field(default_factory=command)
     files: list[str] = field(default_factory=list)
+    numbers: np.ndarray | None = None
+    carried: Mapping[str, Sequence[Any]] = field(default_factory=dict)
+    folds: list[dict[str, float]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        """Number the rows where nothing is said of it."""
+        if self.numbers is None:
+            self.numbers = np.arange(1, len(self.table) + 1)
+
+    def first_columns(self) -> dict[str, list[Any]]:
+        """What stands before each test row's prediction: its number, and what is carried."""
+        assert self.numbers is not None
+        carried = {name: [values[at] for at in self.test] for name, values in self.carried.items()}
+        return {"row": self.numbers[self.test].tolist()} | beside_predictions(carried)
 
     @property
     def truth(self) -> np.ndarray:

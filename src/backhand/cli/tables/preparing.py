@@ -11,10 +11,10 @@ import numpy as np
 from rich.console import Console
 
 from backhand.cli.tables.columns import column_notes, columns_table, target_notes
-from backhand.cli.tables.reading import HowToRead, Table, read_table
+from backhand.cli.tables.reading import HowToRead, Table, nearest, read_table
 from backhand.cli.tables.split import Split, Splitting, split_rows
-from backhand.cli.tables.target import Target, split_target
-from backhand.data.column_kinds import Meaning
+from backhand.cli.tables.target import CLASSIFICATION, Target, split_target
+from backhand.data.column_kinds import DATE, NUMBER, Meaning
 
 
 @dataclass
@@ -28,6 +28,7 @@ class Prepared:
         left_out: names of the file's columns that are not learnt from.
         notes: what a reader must know, a sentence each.
         warnings: of each column, a few words each.
+        carried: the columns that name the rows, for the predictions.
     """
 
     table: Table
@@ -36,6 +37,7 @@ class Prepared:
     left_out: list[str]
     notes: list[str]
     warnings: dict[str, list[str]] = field(default_factory=dict)
+    carried: dict[str, list[Any]] = field(default_factory=dict)
 
     def show(self, console: Console) -> None:
         """Print what was decided."""
@@ -67,24 +69,134 @@ def prepare(
     how: HowToRead,
     splitting: Splitting,
     seed: int,
+    ids: Sequence[str] = (),
 ) -> Prepared:
     """Read a table, take the target out, split the rows.
+
+    Args:
+        path: of the table.
+        target_name, task: what is to be predicted, and how; None for what it looks like.
+        drop, ids: columns that are not learnt from; the latter go with the predictions.
+        how: to read the files.
+        splitting: of the rows.
+        seed: of what is random.
 
     Raises:
         ValueError: the file, a column or an option cannot be used.
         OSError: a file cannot be read.
     """
-    if target_name in drop:
-        raise ValueError(f"drop: {target_name!r} is the target")
-    table = read_table(path, how, without=drop)
-    features, target, given = split_target(path, table.frame, target_name, task)
-    whole = table
-    table = _of_features(table, features, given)
-    notes = [*table.notes, *_target_notes(whole, target, given)]
-    splits = split_rows(target, splitting, seed)
-    prepared = Prepared(table, target, splits, list(drop), notes)
+    group = [splitting.group] if splitting.group else []
+    left_out = list(dict.fromkeys([*drop, *ids, *group]))
+    for option, names in (("drop", drop), ("id", ids), ("group", group)):
+        if target_name in names:
+            raise ValueError(f"{option}: {target_name!r} is the target")
+    whole = read_table(path, how, without=left_out)
+    own = None
+    if splitting.file is not None:
+        whole, own = _with_tests(whole, splitting.file, how, target_name, left_out)
+    features, target, given = split_target(path, whole.frame, target_name, task)
+    table = _of_features(whole, features, given)
+    splits = _splits(table, target, splitting, seed, None if own is None else own[given])
+    notes = [*table.notes, *_target_notes(whole, target, given), *_split_notes(splitting, splits)]
+    carried = {name: table.raw[name].to_list() for name in ids}
+    prepared = Prepared(table, target, splits, left_out, notes, carried=carried)
     prepared.warnings = column_notes(table, target)
     return prepared
+
+
+def _with_tests(
+    table: Table, path: Path, how: HowToRead, target: str, left_out: Sequence[str]
+) -> tuple[Table, np.ndarray]:
+    """The table with the rows of another file below, read alike, and which those are.
+
+    Raises:
+        ValueError: a column is not there, or holds something else.
+    """
+    import polars
+
+    meant = {name: found.meaning for name, found in table.found.items()}
+    names = [name for name in left_out if name in table.raw.columns]
+    tests = read_table(path, how, meant, without=names)
+    for name in table.frame.columns:
+        if name not in tests.frame.columns:
+            what = "the target" if name == target else f"which {table.path} has"
+            asked = nearest(name, tests.frame.columns)
+            raise ValueError(f"{path}: there is no column {name!r}, {what}{asked}")
+    both = (table.frame, tests.frame.select(table.frame.columns))
+    raws = [each.raw.select(polars.col(names).cast(polars.String)) for each in (table, tests)]
+    joined = replace(
+        table,
+        frame=polars.concat(both, how="vertical_relaxed"),
+        raw=polars.concat(raws) if names else table.raw.clear(len(table.frame) + len(tests.frame)),
+        rows=np.concatenate([table.rows, tests.rows]),
+        lines=np.concatenate([table.lines, tests.lines]),
+    )
+    return joined, np.arange(len(joined.frame)) >= len(table.frame)
+
+
+def _splits(
+    table: Table, target: Target, how: Splitting, seed: int, own: np.ndarray | None
+) -> list[Split]:
+    if own is not None:
+        return [_own_split(target, own, how.file)]
+    order = None if how.order is None else _order(table, target, how.order)
+    groups = None
+    if how.group is not None:
+        groups = np.array([str(each) for each in table.raw[how.group].to_list()])
+    return split_rows(target, how, seed, order, groups)
+
+
+def _own_split(target: Target, own: np.ndarray, path: Path | None) -> Split:
+    """The rows of the user's own test file for the test.
+
+    Raises:
+        ValueError: one of the files has no row with a target, or a class is in the test only.
+    """
+    train, test = np.flatnonzero(~own), np.flatnonzero(own)
+    for rows, what in ((train, "the table"), (test, path)):
+        if not len(rows):
+            raise ValueError(f"{what}: no row has a value in the column {target.name!r}")
+    strange = ~np.isin(target.values[test], target.values[train])
+    if target.task == CLASSIFICATION and strange.any():
+        raise ValueError(
+            f"{path}, column {target.name!r}: expected the classes of the table, "
+            f"got {str(target.values[test][strange][0])!r}"
+        )
+    return train, test
+
+
+def _order(table: Table, target: Target, name: str) -> np.ndarray:
+    """The values to order rows by.
+
+    Raises:
+        ValueError: there is no such column, it has gaps, or is of categories.
+    """
+    if name not in table.frame.columns:
+        what = "is the target" if name == target.name else "is not there, or left out"
+        raise ValueError(
+            f"{table.path}: order: the column {name!r} {what}{nearest(name, table.frame.columns)}"
+        )
+    kind, column = table.found[name].meaning.kind, table.frame[name]
+    if kind not in (NUMBER, DATE):
+        raise ValueError(f"{table.path}: order: expected numbers or dates in {name!r}, got {kind}")
+    if column.null_count():
+        row = column.is_null().arg_max()
+        raise ValueError(
+            f"{table.path}, {table.place(row)}: column {name!r} has no value to order by"
+        )
+    found: np.ndarray = column.to_physical().to_numpy()
+    return found
+
+
+def _split_notes(how: Splitting, splits: Sequence[Split]) -> list[str]:
+    """How the rows were split, where not by chance."""
+    if how.file is not None:
+        return [f"The test rows are those of {how.file}."]
+    if how.order is not None:
+        return [f"The test rows are the last ones by {how.order}."]
+    if how.group is not None:
+        return [f"No {how.group} has rows in training and in the test; it is not learnt from."]
+    return []
 
 
 def _of_features(table: Table, features: Any, given: np.ndarray) -> Table:

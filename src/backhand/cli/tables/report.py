@@ -33,6 +33,10 @@ from backhand.files import written_whole
 from backhand.networks import summary
 
 MODEL = "model.safetensors"
+LISTINGS = tuple(
+    f"{name}.csv" for name in "predictions history classes confusion importance".split()
+)
+"""Files of rows that may be written."""
 
 CLASS_LABELS = "class", "test rows", "precision", "recall", "F1"
 PAIR_LABELS = "true", "taken for", "rows", "of the class"
@@ -141,7 +145,7 @@ def prediction_rows(predicted: Any, first: dict[str, list[Any]]) -> list[dict[st
 
 
 def _predictions(outcome: TableOutcome) -> list[dict[str, Any]]:
-    first = {"row": (outcome.test + 1).tolist(), outcome.target.name: _plain(outcome.truth)}
+    first = outcome.first_columns() | {outcome.target.name: _plain(outcome.truth)}
     return prediction_rows(outcome.ours, first)
 
 

@@ -23,7 +23,7 @@ SEPARATORS = ",;\t|"
 ALL = CSV + PARQUET + LINES + JSON + EXCEL
 
 _QUOTED = re.compile(r'"[^"]*"')
-_SINGLE_QUOTED = re.compile(r"\s*'[^']*'\s*")
+_SINGLE_QUOTED = re.compile(r"\s*'([^']|'')*'\s*")
 
 
 @dataclass(frozen=True)

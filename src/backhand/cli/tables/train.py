@@ -3,39 +3,49 @@
 from __future__ import annotations
 
 import gc
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from backhand.cli.interruption import INTERRUPTED, Interruption
-from backhand.cli.output import check_writable
+from backhand.cli.output import check_folder, check_writable
+from backhand.cli.tables.fitting import Fitted, fit_peers, fit_splits, folds_sentence, timed
 from backhand.cli.tables.importance import importances
 from backhand.cli.tables.measures import Predictions
-from backhand.cli.tables.outcome import COMPILATION, TableOutcome
-from backhand.cli.tables.peers import knowing_nothing, peers
-from backhand.cli.tables.preparing import prepare
+from backhand.cli.tables.outcome import TableOutcome
+from backhand.cli.tables.preparing import Prepared, prepare
 from backhand.cli.tables.reading import HowToRead
-from backhand.cli.tables.report import results_table, write_files
+from backhand.cli.tables.report import LISTINGS, results_table, write_files
 from backhand.cli.tables.split import Splitting
-from backhand.cli.tables.training import Options, train_model
-from backhand.program.engines.native import counted_compilation
+from backhand.cli.tables.training import Options
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a user wants done with a table.
+
+    Attributes:
+        target, task: what is to be predicted, and how; None for what it looks like.
+        drop, ids: columns that are not learnt from; the latter go with the predictions.
+        compare: whether other models are fitted too.
+        importance: whether the importance of columns is measured.
+        force: whether files are written over the table itself.
+    """
+
+    target: str
+    task: str | None = None
+    drop: Sequence[str] = ()
+    ids: Sequence[str] = ()
+    compare: bool = True
+    importance: bool = True
+    force: bool = False
 
 
 def train_table(
-    path: Path,
-    target_name: str,
-    out: Path,
-    task: str | None,
-    drop: Sequence[str],
-    compare: bool,
-    importance: bool,
-    options: Options,
-    how: HowToRead,
-    splitting: Splitting,
+    path: Path, out: Path, wanted: Wanted, options: Options, how: HowToRead, splitting: Splitting
 ) -> None:
     """Read, split, train, test, compare, write the report, print the figures.
 
@@ -46,40 +56,57 @@ def train_table(
     """
     console = Console()
     seconds: dict[str, float] = {}
-    notes: list[str] = []
-    with _timed(seconds, "reading"):
-        prepared = prepare(path, target_name, task, drop, how, splitting, options.seed)
+    inputs = [path] if splitting.file is None else [path, splitting.file]
+    with timed(seconds, "reading"):
+        prepared = prepare(
+            path, wanted.target, wanted.task, wanted.drop, how, splitting, options.seed, wanted.ids
+        )
+    check_folder(out, LISTINGS, inputs, wanted.force)
     check_writable(out)
-    table, target, (train, test) = prepared.table.frame, prepared.target, prepared.splits[0]
-    notes += prepared.all_notes()
     prepared.show(console)
     gc.freeze()  # a collection would look at all of torch
-    with _named(path), _timed(seconds, "training"):
-        trained = train_model(console, target, table[train], target.values[train], options)
-    trained.model.remember(*prepared.remembered())
-    with _timed(seconds, "predictions"):
-        ours = Predictions.of(trained.model, table[test])
-    outcome = TableOutcome(
-        str(path), target, table, test, trained.model, ours, seconds=seconds, notes=notes
-    )
-    outcome.baseline = knowing_nothing(target.task, target.values[train], len(test))
-    if trained.interrupted:
-        notes.append("Stopped by Ctrl-C: the model is that of the best epoch so far.")
+    with _named(path):
+        fitted = fit_splits(console, prepared, options, seconds)
+    outcome = _outcome(path, prepared, fitted, seconds)
+    if fitted.interrupted:
+        outcome.notes.append("Stopped by Ctrl-C: the model is that of the best epoch so far.")
     else:
-        _look_further(console, outcome, train, options, compare, importance)
+        _look_further(console, outcome, prepared, fitted, options.seed, wanted)
     write_files(outcome, out)
     _tell(console, outcome, len(prepared.all_notes()), out)
-    if trained.interrupted:
+    if fitted.interrupted:
         raise SystemExit(INTERRUPTED)
+
+
+def _outcome(
+    path: Path, prepared: Prepared, fitted: Fitted, seconds: dict[str, float]
+) -> TableOutcome:
+    notes = prepared.all_notes()
+    if fitted.folds:
+        notes.append(folds_sentence(fitted.folds))
+    return TableOutcome(
+        str(path),
+        prepared.target,
+        prepared.table.frame,
+        fitted.test,
+        fitted.model,
+        fitted.ours,
+        baseline=fitted.baseline,
+        seconds=seconds,
+        notes=notes,
+        numbers=prepared.table.rows,
+        carried=prepared.carried,
+        folds=fitted.folds,
+    )
 
 
 def _look_further(
     console: Console,
     outcome: TableOutcome,
-    train: Any,
-    options: Options,
-    compare: bool,
-    importance: bool,
+    prepared: Prepared,
+    fitted: Fitted,
+    seed: int,
+    wanted: Wanted,
 ) -> None:
     """The importance of columns, and other models on the same split; Ctrl-C leaves the rest out."""
     with Interruption() as interruption, console.status("…") as status:
@@ -89,23 +116,20 @@ def _look_further(
             status.update(said)
 
         try:
-            if importance:
-                with _timed(outcome.seconds, "importance"):
+            if wanted.importance:
+                with timed(outcome.seconds, "importance"):
+                    model, rows = fitted.judged
+                    table, truth = outcome.table[rows], outcome.target.values[rows]
+                    measures = Predictions.of(model, table).measures(truth)
+                    main = outcome.main if outcome.main in measures else next(iter(measures))
                     outcome.importances = importances(
-                        outcome.model,
-                        outcome.table[outcome.test],
-                        outcome.truth,
-                        options.seed,
-                        outcome.main,
-                        on_progress=tell,
+                        model, table, truth, seed, main, on_progress=tell
                     )
-            if not compare:
+            if not wanted.compare:
                 return
-            with _timed(outcome.seconds, "comparison"):
+            with timed(outcome.seconds, "comparison"):
                 tell("scikit-learn's models fitted …")
-                known, test = outcome.target.values[train], outcome.table[outcome.test]
-                task, table = outcome.target.task, outcome.table[train]
-                for peer in peers(task, table, known, test, options.seed, interruption.check):
+                for peer in fit_peers(prepared, seed, interruption.check):
                     outcome.peers.append(peer)
         except KeyboardInterrupt:
             outcome.notes.append("Stopped by Ctrl-C before all was compared.")
@@ -118,20 +142,6 @@ def _tell(console: Console, outcome: TableOutcome, told: int, out: Path) -> None
     for sentence in outcome.verdict().sentences():
         console.print(sentence, soft_wrap=True)
     console.print(f"Written to {out}/: {', '.join(sorted(outcome.files))}", soft_wrap=True)
-
-
-@contextmanager
-def _timed(seconds: dict[str, float], what: str) -> Iterator[None]:
-    """What it took goes under its name; the compilation in it, which the cache saves next time,
-    apart from it."""
-    began = time.perf_counter()
-    with counted_compilation() as compilation:
-        try:
-            yield
-        finally:
-            seconds[what] = time.perf_counter() - began - compilation.seconds
-            if compilation.seconds:
-                seconds[COMPILATION] = seconds.get(COMPILATION, 0.0) + compilation.seconds
 
 
 @contextmanager
