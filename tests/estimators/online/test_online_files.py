@@ -131,13 +131,29 @@ def test_files_that_do_not_fit_together(name, tmp_path) -> None:
     assert time.process_time() - begin < 1
 
 
-@pytest.mark.parametrize("targets", [{"count": -1}, {"squares": -1.0}, {"mean": NAN}, 5])
+@pytest.mark.parametrize(
+    "targets",
+    [
+        {"count": -1},
+        {"count": 9},
+        {"spread": 0.0},
+        {"center": NAN},
+        {"window": [1.0, NAN, 2.0]},
+        {"window": 5},
+        {"more": 1},
+        5,
+    ],
+    ids=str,
+)
 def test_targets_that_are_none(targets, tmp_path) -> None:
     path = tmp_path / "model.safetensors"
     model = OnlineRegressor(seed=0, hidden=(4,))
     learn(model, rows(5))
     model.save(path)
-    changed = {"count": 3, "mean": 0.0, "squares": 0.0} | targets if targets != 5 else 5
+    right = {"count": 3, "center": 0.0, "spread": 1.0, "window": [1.0, 2.0, 3.0]}
+    edited(path, lambda described, tensors: described.update(targets=right))
+    OnlineRegressor.load(path)
+    changed = right | targets if targets != 5 else 5
     edited(path, lambda described, tensors: described.update(targets=changed))
     with pytest.raises(NetworkFileError, match="does not fit together"):
         OnlineRegressor.load(path)

@@ -82,12 +82,12 @@ def test_the_rate_is_mutable_and_the_next_step_takes_it() -> None:
     model.learn_one(one, 1.0)
     model.learn_one(one, 2.0)
     model.mutate({"learning_rate": 0.0})
-    before = model.predict_one(one) - model._targets.mean
-    deviation = (model._targets.squares / model._targets.count) ** 0.5
+    raw = model._outputs_for(one)
     model.learn_one(one, 3.0)
-    after = model.predict_one(one) - model._targets.mean
-    now = (model._targets.squares / model._targets.count) ** 0.5
-    assert after / now == pytest.approx(before / deviation)
+    assert model._outputs_for(one) == raw
+    model.mutate({"learning_rate": 0.01})
+    model.learn_one(one, 3.0)
+    assert model._outputs_for(one) != raw
 
 
 def test_without_river_they_work_all_the_same() -> None:

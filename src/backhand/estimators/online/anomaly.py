@@ -82,7 +82,7 @@ class OnlineAnomalyDetector(OnlineEstimator, AnomalyDetector):
     def learn_many(self, X: pd.DataFrame) -> None:
         """Learn from the rows of a DataFrame, one by one: as learn_one for each, in one call."""
         learner, rows = self._rows_to_learn(X)
-        learner.learn_rows(rows, torch.zeros(len(rows), 1), self.learning_rate)
+        learner.learn_rows(rows, torch.zeros(len(rows), 1), [self.learning_rate] * len(rows))
 
     def score_many(self, X: pd.DataFrame) -> pd.Series:
         """score_one for every row: a Series."""

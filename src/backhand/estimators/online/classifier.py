@@ -136,7 +136,8 @@ class OnlineClassifier(OnlineEstimator, MiniBatchClassifier):
             if at == len(labels) or label not in self._classes:
                 places = [self._classes[each] for each in labels[begin:at]]
                 targets = torch.tensor(places, dtype=torch.int64)
-                learner.learn_rows(rows[begin:at], targets, self.learning_rate)
+                rates = [self.learning_rate] * (at - begin)
+                learner.learn_rows(rows[begin:at], targets, rates)
                 begin = at
                 if at < len(labels):
                     self._open(label, learner)

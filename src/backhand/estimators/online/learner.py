@@ -132,11 +132,10 @@ class Learner:
             torch.manual_seed(seed)
             return self._build(inputs, self.outputs).learn_with(self._rule).lasting_tensors()
 
-    def learn_rows(self, inputs: Tensor, targets: Tensor, learning_rate: float) -> None:
-        """Learn from rows one by one: the same weights as a call of `learning` for each."""
+    def learn_rows(self, inputs: Tensor, targets: Tensor, rates: Sequence[float]) -> None:
+        """Learn from rows one by one, each at its rate: as `learn` does from each."""
         steps = len(inputs)
         if steps:
-            rates = [learning_rate] * steps
             losses = self._step.run(inputs, targets, torch.arange(steps), rates, batch_size=1)
             assert losses is not None
             expect_finite(float(losses.sum()))

@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from backhand.arguments import real, whole
+from backhand.arguments import real
 from backhand.estimators.online.estimator import Features, OnlineEstimator
 from backhand.estimators.online.learner import Learner
 from backhand.estimators.online.river_bases import MiniBatchRegressor
+from backhand.estimators.online.scale import TargetScale
 from backhand.layer import Layer
+from backhand.layers.bounded_error import BoundedError
 from backhand.layers.standardized import Standardized
 from backhand.learning.rules import UpdateRule
 from backhand.losses import MSELoss
 from backhand.networks import Sequential
-from backhand.tensor_file import expect
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,9 +27,12 @@ if TYPE_CHECKING:
 class OnlineRegressor(OnlineEstimator, MiniBatchRegressor):
     """A small network that learns a number from one row after another; river's interface.
 
-    Features and target are standardized by their running mean and deviation. Features may
-    appear and vanish: one that is missing, None or NaN counts as its mean. Memory is constant
-    but for new features.
+    Features are standardized by their running mean and deviation, the target by median and
+    quartiles of the latest 128, which follow it where it moves and the network errs. An error far
+    larger than usual counts as five times the usual, and a target 30 deviations out is not learnt
+    from before a quarter are like it: a burst of wild targets does nothing, and a lasting change,
+    of units even, is followed. Features may appear and vanish: one
+    that is missing, None or NaN counts as its mean. Memory is constant but for new features.
 
     Args:
         hidden: sizes of the hidden layers; () for a linear model. Default (64,).
@@ -66,24 +69,31 @@ class OnlineRegressor(OnlineEstimator, MiniBatchRegressor):
 
     def _begin(self) -> None:
         super()._begin()
-        self._targets = Running()
+        self._targets = TargetScale()
 
-    def learn_one(self, x: Features, y: float) -> None:
+    def learn_one(self, x: Features, y: float, w: float = 1.0) -> None:
         """Learn from one row.
 
         Args:
             x: the features by name: numbers; None or NaN is missing.
             y: the target, finite.
+            w: the row's weight, which multiplies the learning rate; 0 leaves the weights.
 
         Raises:
             TypeError: a value or the target is no number.
-            ValueError: a value is infinite, or the target not finite.
+            ValueError: a value is infinite, the target not finite, or the weight less than 0.
             NonFiniteLoss: the weights have run away.
         """
         target = _finite(y)
+        rate = self.learning_rate if w == 1 else self._weighed(w)
         learner = self._learner_for(x)
-        learner.target[0, 0] = self._targets.learn(target)
-        learner.learn(self.learning_rate)
+        if self._targets.learn(target):
+            self._follow(learner)
+        if self._targets.is_far(target):
+            _pass_over(learner)
+        else:
+            learner.target[0, 0] = self._targets.standardized(target)
+            learner.learn(rate)
 
     def predict_one(self, x: Features) -> float:
         """The prediction; 0.0 before the first row."""
@@ -91,14 +101,32 @@ class OnlineRegressor(OnlineEstimator, MiniBatchRegressor):
             return 0.0
         return self._targets.back(self._outputs_for(x)[0])
 
-    def learn_many(self, X: pd.DataFrame, y: pd.Series) -> None:
-        """Learn from the rows of a DataFrame, one by one: as learn_one for each, in one call."""
+    def learn_many(self, X: pd.DataFrame, y: pd.Series, w: Any = None) -> None:
+        """Learn from the rows of a DataFrame, one by one: as learn_one for each, in one call.
+
+        Args:
+            X, y: the rows and their targets.
+            w: a weight for each row; default 1 for all.
+        """
         targets = [_finite(each) for each in y]
-        if len(targets) != len(X):
-            raise ValueError(f"learn_many: {len(X)} rows, and {len(targets)} targets")
+        rates = [self.learning_rate] * len(X) if w is None else [self._weighed(each) for each in w]
+        if not len(targets) == len(rates) == len(X):
+            raise ValueError(
+                f"learn_many: {len(X)} rows, and {len(targets)} targets of {len(rates)} weights"
+            )
         learner, rows = self._rows_to_learn(X)
-        standardized = torch.tensor([[self._targets.learn(each)] for each in targets])
-        learner.learn_rows(rows, standardized.view(-1, 1), self.learning_rate)
+        waiting: list[tuple[int, float]] = []
+        for at, target in enumerate(targets):
+            if self._targets.learn(target):
+                _learn_waiting(learner, rows, waiting, rates)
+                self._follow(learner)
+            if self._targets.is_far(target):
+                _learn_waiting(learner, rows, waiting, rates)
+                learner.row[:] = rows[at].numpy()
+                _pass_over(learner)
+            else:
+                waiting.append((at, self._targets.standardized(target)))
+        _learn_waiting(learner, rows, waiting, rates)
 
     def predict_many(self, X: pd.DataFrame) -> pd.Series:
         """predict_one for every row: a Series."""
@@ -116,47 +144,48 @@ class OnlineRegressor(OnlineEstimator, MiniBatchRegressor):
         )
 
     def _build(self, inputs: int, outputs: int) -> Layer:
-        return Sequential([Standardized(inputs), *self._layers(inputs, outputs)])
+        return Sequential([Standardized(inputs), *self._layers(inputs, outputs), BoundedError()])
+
+    def _follow(self, learner: Learner) -> None:
+        """Let the scale follow the targets, where the network does not foresee them."""
+        assert isinstance(learner.network, Sequential)
+        bounded = learner.network.layers[-1]
+        assert isinstance(bounded, BoundedError)
+        usual = bounded.usual.value
+        if self._targets.adopt(float(usual) / 2):  # the loss's derivative is twice the distance
+            usual.fill_(1)
+
+    def _weighed(self, w: Any) -> float:
+        weight = real("OnlineRegressor", "w", w)
+        if not weight >= 0:
+            raise ValueError(f"OnlineRegressor: expected a weight w of 0 or more, got {w}")
+        return self.learning_rate * weight
 
     def _described(self) -> dict[str, Any]:
-        return super()._described() | {"targets": dict(vars(self._targets))}
+        return super()._described() | {
+            "targets": {**vars(self._targets), "window": list(self._targets.window)}
+        }
 
     def _restore(self, described: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
-        self._targets = Running(**expect("targets", described["targets"], dict))
+        self._targets = TargetScale.of(described["targets"])
         super()._restore(described, tensors)
 
 
-class Running:
-    """Mean and deviation of numbers that come one after another (Welford 1962).
+def _pass_over(learner: Learner) -> None:
+    """Let the features of `row` be seen: its target is what is predicted, and no weight moves."""
+    learner.question[:] = learner.row
+    learner.target[0, 0] = learner.predict()[0]
+    learner.learn(0.0)
 
-    Attributes:
-        count, mean, squares: how many, their mean, the sum of their squared distances from it.
 
-    Raises:
-        TypeError, ValueError: one of them is no such number.
-    """
-
-    def __init__(self, count: int = 0, mean: float = 0.0, squares: float = 0.0) -> None:
-        self.count = whole("Running", "count", count, least=0, most=math.inf)
-        self.mean = real("Running", "mean", mean)
-        self.squares = real("Running", "squares", squares)
-        if self.squares < 0:
-            raise ValueError(f"Running: expected squares of 0 or more, got {squares}")
-
-    def learn(self, number: float) -> float:
-        """Take in a number; returns it standardized."""
-        delta = number - self.mean
-        self.count += 1
-        self.mean += delta / self.count
-        rest = number - self.mean
-        self.squares += delta * rest
-        return rest / math.sqrt(self.squares / self.count) if self.squares > 0 else 0.0
-
-    def back(self, standardized: float) -> float:
-        """The number that a standardized one stands for."""
-        if not self.count:
-            return 0.0
-        return self.mean + standardized * math.sqrt(self.squares / self.count)
+def _learn_waiting(
+    learner: Learner, rows: Tensor, waiting: list[tuple[int, float]], rates: Sequence[float]
+) -> None:
+    """Learn from these rows, by number, with their standardized targets; none waits after that."""
+    places = [at for at, _ in waiting]
+    found = torch.tensor([each for _, each in waiting], dtype=torch.float32).view(-1, 1)
+    learner.learn_rows(rows[places], found, [rates[at] for at in places])
+    waiting.clear()
 
 
 def _finite(y: Any) -> float:
