@@ -250,6 +250,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
         "column 'day' holds dates",
     ),
     "a polars column": (polars.DataFrame({"n": [1], "sex": ["f"]}), "column 'sex' holds 'f'"),
+    "a series": (pandas.Series(["yes"]), r"got a Series that holds 'yes' \(row 0\)"),
     "a lazy frame": (polars.DataFrame({"n": [1]}).lazy(), "got a LazyFrame"),
 }
 

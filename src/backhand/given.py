@@ -166,7 +166,7 @@ def _array(given: Given) -> np.ndarray:
     if hasattr(given, "to_numpy") and hasattr(given, "columns"):
         return _of_frame(given)
     if hasattr(given, "to_numpy"):
-        return _of_column(given, f"a {type(given).__name__}")
+        return _of_column(given, f"a {type(given).__name__} that")
     if hasattr(given, "__array__") and not isinstance(given, np.generic):
         return np.asarray(given)
     raise NotNumbers("None" if given is None else f"a {type(given).__name__}")

@@ -122,6 +122,15 @@ SAYS = {
         r"validation: expected a share in \[0, 1\), or a pair .* in a tuple, got a list",
     ),
     "no pair": (lambda: bh.fit(network(), LOSS, TRAIN.inputs), r"train: expected a pair \(inputs"),
+    "epochs": (lambda: fitted(network(), epochs="3"), "a whole number as epochs, got '3'"),
+    "half a row": (
+        lambda: fitted(network(), batch_size=2.5),
+        "whole number as batch_size, got 2.5",
+    ),
+    "metrics in a list": (
+        lambda: fitted(network(), metrics=[bh.accuracy()], test=TEST),
+        r"metrics: expected functions by name, in a dict, got \[Accuracy",
+    ),
     "on_epoch": (lambda: fitted(network(), on_epoch=True), "expected a function of an Epoch, got"),
 }
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from backhand.arguments import instance, shown
+from backhand.arguments import instance, shown, whole
 from backhand.given import Given
 from backhand.layer import Layer
 from backhand.losses import Loss
@@ -97,6 +97,8 @@ def fit(
     share = 0.0 if isinstance(validation, tuple) else validation
     held_out = validation if isinstance(validation, tuple) else None
     _check_arguments(epochs, batch_size, learning_rate, share, patience, on_epoch)
+    if metrics is not None and not isinstance(metrics, Mapping):
+        raise TypeError(f"metrics: expected functions by name, in a dict, got {shown(metrics)}")
     if patience is not None and not validation:
         raise ValueError("patience: early stopping needs a validation share; give validation=0.1")
     if metrics and not (validation or test is not None or evaluate_train):
@@ -141,6 +143,10 @@ def _check_arguments(
     patience: int | None,
     on_epoch: Any,
 ) -> None:
+    counts = {"epochs": epochs, "batch_size": batch_size, "patience": patience}
+    for name, count in counts.items():
+        if count is not None:
+            whole("fit", name, count, least=-math.inf)
     if epochs < 1:
         raise ValueError(f"epochs: expected 1 or more, got {epochs}")
     if batch_size < 1:
