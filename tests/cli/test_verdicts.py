@@ -106,13 +106,13 @@ def test_who_is_ahead_is_said_whoever_it_is() -> None:
 
 def test_a_model_no_better_than_knowing_nothing_is_called_so() -> None:
     truth = many(300)
-    nothing = knowing_nothing("classification", truth, len(truth))
+    nothing = knowing_nothing(truth, len(truth), CLASSES)
     assert set(nothing.values) == {"a"}
     assert np.allclose(nothing.probabilities, [[0.4, 0.3, 0.3]])
     told = said({OURS: predictions(truth, 0.4), NOTHING: nothing}, truth)
     assert "By accuracy Backhand is no better than knowing nothing" in told
     assert "no better" not in said({OURS: predictions(truth, 0.9), NOTHING: nothing}, truth)
-    numbers = knowing_nothing("regression", np.array([1.0, 2.0, 6.0]), 2)
+    numbers = knowing_nothing(np.array([1.0, 2.0, 6.0]), 2, None)
     assert numbers.values.tolist() == [3.0, 3.0]
 
 
@@ -124,3 +124,12 @@ def test_few_test_rows_are_said_to_be_few() -> None:
     told = said({OURS: predictions(truth, 0.9)}, truth)
     assert "50 test rows are few" in told
     assert "Classes with few test rows: b (5), c (5)." in told
+
+
+def test_rows_of_one_class_are_measured_too() -> None:
+    truth = np.array(["b"] * 20)
+    nothing = knowing_nothing(truth, 20, CLASSES)
+    assert nothing.probabilities[0].tolist() == [0, 1, 0]
+    told = said({OURS: predictions(truth, 0.8), NOTHING: nothing}, truth)
+    assert "no better than knowing nothing" in told
+    assert nothing.measures(truth)["accuracy"] == 1

@@ -116,7 +116,7 @@ def evaluate_table(
         numbers=table.rows[given],
         carried={each: list(np.array(rows, object)[given]) for each, rows in carried.items()},
     )
-    outcome.baseline = knowing_nothing(task, values, len(values))
+    outcome.baseline = knowing_nothing(values, len(values), ours.classes)
     outcome.seconds["predictions"] = time.perf_counter() - began
     if not given.all():
         outcome.notes.append(f"{(~given).sum():,} rows have no value in {name} and were left out.")

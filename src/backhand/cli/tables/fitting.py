@@ -60,7 +60,7 @@ def fit_splits(
             trained = train_model(console, target, table[train], target.values[train], options)
         with timed(seconds, "predictions"):
             ours = Predictions.of(trained.model, table[test])
-        baseline = knowing_nothing(target.task, target.values[train], len(test))
+        baseline = knowing_nothing(target.values[train], len(test), ours.classes)
         parts.append((test, ours, baseline))
         if trained.interrupted:
             break

@@ -55,10 +55,21 @@ def peers(
         yield Peer(name, Predictions.of(model, test), seconds)
 
 
-def knowing_nothing(task: str, truth: np.ndarray, rows: int) -> Predictions:
-    """The most frequent class and the classes' shares, or the mean, for as many rows."""
-    dummy = DummyClassifier() if task == CLASSIFICATION else DummyRegressor()
-    return Predictions.of(dummy.fit(truth, truth), np.zeros(rows))
+def knowing_nothing(truth: np.ndarray, rows: int, classes: np.ndarray | None) -> Predictions:
+    """The most frequent class and each one's share, or the mean, for as many rows.
+
+    Args:
+        truth: what is known.
+        rows: how many predictions.
+        classes: of the model it stands beside, of which some may not occur; None for numbers.
+    """
+    if classes is None:
+        return Predictions.of(DummyRegressor().fit(truth, truth), np.zeros(rows))
+    found = Predictions.of(DummyClassifier().fit(truth, truth), np.zeros(rows))
+    assert found.classes is not None
+    shares = np.zeros((rows, len(classes)))
+    shares[:, np.searchsorted(classes, found.classes)] = found.probabilities
+    return Predictions(found.values, classes, shares)
 
 
 def _models(task: str, seed: int, train: Any) -> dict[str, Any]:
