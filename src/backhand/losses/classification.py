@@ -7,17 +7,16 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from backhand.arguments import finite, whole
-from backhand.losses.loss import (
-    Elementwise,
-    Loss,
+from backhand.losses.elementwise import Elementwise, or_nan
+from backhand.losses.expectations import (
     Numbers,
     checked_numbers,
     checked_reduction,
     expect_mean,
     expect_rows,
     fitting,
-    or_nan,
 )
+from backhand.losses.loss import Loss
 
 
 class BinaryCrossEntropyLoss(Elementwise):

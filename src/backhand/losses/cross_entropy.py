@@ -14,15 +14,15 @@ from backhand.losses.classification import (
     expect_class_indices,
     expect_known_classes,
 )
-from backhand.losses.loss import (
-    Loss,
+from backhand.losses.elementwise import or_nan
+from backhand.losses.expectations import (
     Numbers,
     checked_reduction,
     expect_mean,
     expect_same_shape,
     fitting,
-    or_nan,
 )
+from backhand.losses.loss import Loss
 
 
 class _OfClasses(Loss):

@@ -9,7 +9,8 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from backhand.arguments import truth
-from backhand.losses.loss import Loss, checked_reduction, expect_mean, expect_same_shape
+from backhand.losses.expectations import checked_reduction, expect_mean, expect_same_shape
+from backhand.losses.loss import Loss
 
 
 class KLDivLoss(Loss):

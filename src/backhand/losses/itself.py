@@ -6,7 +6,8 @@ import torch
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from backhand.losses.loss import Loss, or_nan
+from backhand.losses.elementwise import or_nan
+from backhand.losses.loss import Loss
 
 
 class Itself(Loss):

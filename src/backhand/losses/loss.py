@@ -7,15 +7,14 @@ A loss is a pure function of (prediction, target). Its value is the mean over th
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from backhand.arguments import finite, shown
 from backhand.constructed import constructor_of, written
 from backhand.given import (
     NUMBERS,
@@ -27,11 +26,6 @@ from backhand.given import (
     in_dtypes,
 )
 from backhand.values import misfit, outputs_of, rows_of
-
-Numbers: TypeAlias = Tensor | Sequence[float] | float
-"""Weights, as a constructor takes them."""
-
-REDUCTIONS = ("mean", "sum")
 
 
 class Loss:
@@ -199,144 +193,3 @@ def _values(target: Any) -> Any:
     if target.layout is not torch.strided:
         raise RuntimeError(f"got a target of {target.layout}")
     return target.detach()
-
-
-class Elementwise(Loss):
-    """A loss of each element alone, their mean or their sum.
-
-    An author writes `elements` and `slopes`. "none" is no reduction here: a loss is one number;
-    `rows` gives those of single rows.
-
-    Args:
-        reduction: "mean" over all elements, or "sum"; default "mean".
-
-    Raises:
-        ValueError: another reduction; or (at a call) shapes differ, or the batch is empty.
-        TypeError: (at a call) dtypes differ.
-        NotImplementedError: (at `rows`) the loss is no mean.
-    """
-
-    def __init__(self, reduction: str = "mean") -> None:
-        self.reduction = checked_reduction(self, reduction)
-
-    def elements(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """The loss of each element, of the prediction's shape."""
-        raise NotImplementedError(f"{type(self).__name__} has no elements")
-
-    def slopes(self, prediction: Tensor, target: Tensor) -> Tensor:
-        """The derivative of each element's loss by its prediction."""
-        raise NotImplementedError(f"{type(self).__name__} has no slopes")
-
-    def expect(self, prediction: Tensor, target: Tensor) -> None:
-        """Refuse a target that does not fit."""
-        expect_same_shape(self, prediction, target)
-
-    def forward(
-        self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*like"]
-    ) -> Float[Tensor, ""]:
-        self.expect(prediction, target)
-        elements = self.elements(prediction, target)
-        return elements.mean() if self.reduction == "mean" else elements.sum()
-
-    def rows(
-        self, prediction: Float[Tensor, "*batch outputs"], target: Float[Tensor, "..."]
-    ) -> Float[Tensor, "*batch"]:
-        expect_mean(self, self.reduction)
-        self.expect(prediction, target)
-        return self.elements(prediction, target).mean(-1)
-
-    def backward(
-        self, prediction: Float[Tensor, "*shape"], target: Float[Tensor, "*like"]
-    ) -> Float[Tensor, "*shape"]:
-        self.expect(prediction, target)
-        slopes = self.slopes(prediction, target)
-        return slopes * (1 / prediction.numel()) if self.reduction == "mean" else slopes
-
-
-def or_nan(slopes: Tensor, of: Tensor) -> Tensor:
-    """The slopes, NaN where what they are slopes of is: a comparison makes a number of it."""
-    return torch.where(of == of, slopes, of)
-
-
-def checked_reduction(loss: Loss, reduction: str, allowed: Sequence[str] = REDUCTIONS) -> str:
-    """Refuse a reduction that a loss does not have."""
-    if isinstance(reduction, str) and reduction == "none":
-        raise ValueError(
-            f"{type(loss).__name__}: a loss is one number, and reduction 'none' gives many; "
-            "call rows(prediction, target) for the loss of each row"
-        )
-    if not isinstance(reduction, str) or reduction not in allowed:
-        expected = " or ".join(repr(each) for each in allowed)
-        raise ValueError(
-            f"{type(loss).__name__}: expected reduction {expected}, got {shown(reduction)}"
-        )
-    return reduction
-
-
-def above_zero(loss: Loss, name: str, value: Any) -> float:
-    """The value as a float, refused where it is not a finite number above 0."""
-    number = finite(type(loss).__name__, name, value)
-    if number <= 0:
-        raise ValueError(f"{type(loss).__name__}: expected {name} above 0, got {value}")
-    return number
-
-
-def expect_mean(loss: Loss, reduction: str) -> None:
-    """Refuse rows of a loss that is not their mean."""
-    if reduction == "sum":
-        raise NotImplementedError(f"{loss!r} has no rows whose mean it is: it is a sum")
-
-
-def checked_numbers(loss: Loss, name: str, values: Numbers | None) -> Tensor | None:
-    """Weights as a tensor of finite numbers, of at most one axis; None where there are none."""
-    if values is None:
-        return None
-    expected = f"{type(loss).__name__}: expected {name} as a number or a vector of finite floats"
-    try:
-        dtype = None if isinstance(values, Tensor) else torch.float64
-        tensor = torch.as_tensor(values, dtype=dtype)
-    except (TypeError, ValueError, RuntimeError, OverflowError):
-        raise TypeError(f"{expected}, got {shown(values)}") from None
-    if not tensor.is_floating_point() or tensor.dim() > 1 or not tensor.isfinite().all():
-        raise ValueError(f"{expected}, got {shown(values)}")
-    return tensor.detach()
-
-
-def fitting(loss: Loss, name: str, weight: Tensor, prediction: Tensor) -> Tensor:
-    """A weight for each of the prediction's outputs (or one for all), in its dtype."""
-    if weight.dim() == 1 and weight.shape != prediction.shape[-1:]:
-        raise ValueError(
-            f"{loss!r} expected {name} for {tuple(prediction.shape[-1:])} outputs, "
-            f"got {len(weight)}"
-        )
-    return weight.to(prediction)
-
-
-def expect_same_shape(loss: Loss, prediction: Tensor, target: Tensor) -> None:
-    """Refuse a target that is not of the prediction's shape and dtype, and an empty batch."""
-    if prediction.shape != target.shape:
-        column = target.shape == prediction.shape[:-1] and prediction.shape[-1:] == (1,)
-        raise ValueError(
-            f"{loss!r} expected a target of the prediction's shape {tuple(prediction.shape)}, "
-            f"got {tuple(target.shape)}" + ("; target[:, None] is a column" if column else "")
-        )
-    expect_same_dtype(loss, prediction, target)
-    expect_rows(loss, prediction)
-
-
-def expect_same_dtype(loss: Loss, prediction: Tensor, target: Tensor) -> None:
-    """Refuse a target that is not of the prediction's dtype."""
-    if prediction.dtype is not target.dtype:
-        raise TypeError(
-            f"{loss!r} expected a target of the prediction's dtype {prediction.dtype}, "
-            f"got {target.dtype}"
-        )
-
-
-def expect_rows(loss: Loss, prediction: Tensor) -> None:
-    """Refuse an empty batch: there is no mean over it."""
-    if prediction.numel() == 0:
-        raise ValueError(
-            f"{loss!r}: the mean over an empty batch is not defined; "
-            f"got a prediction of shape {tuple(prediction.shape)}"
-        )

@@ -9,15 +9,14 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from backhand.arguments import finite, shown
-from backhand.losses.loss import (
-    Elementwise,
-    Loss,
+from backhand.losses.elementwise import Elementwise, or_nan
+from backhand.losses.expectations import (
     above_zero,
     expect_rows,
     expect_same_dtype,
     expect_same_shape,
-    or_nan,
 )
+from backhand.losses.loss import Loss
 
 
 class MSELoss(Elementwise):

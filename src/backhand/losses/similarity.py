@@ -13,14 +13,9 @@ from torch import Tensor
 
 from backhand.arguments import finite, truth
 from backhand.losses.classification import expect_signs
-from backhand.losses.loss import (
-    Loss,
-    above_zero,
-    checked_reduction,
-    expect_mean,
-    expect_rows,
-    or_nan,
-)
+from backhand.losses.elementwise import or_nan
+from backhand.losses.expectations import above_zero, checked_reduction, expect_mean, expect_rows
+from backhand.losses.loss import Loss
 
 
 class _OfTowers(Loss):
