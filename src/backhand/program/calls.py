@@ -67,6 +67,11 @@ class View:
         last = sum((length - 1) * step for length, step in steps)
         return begin, begin + (last + 1) * self.dtype.itemsize
 
+    @cached_property
+    def origin(self) -> tuple[int, int]:
+        """Its storage, and the bytes of that before its first element."""
+        return self.storage, self.offset * self.dtype.itemsize
+
     def fills(self, size: int) -> bool:
         """Whether it is all of a storage of this many bytes, each element once."""
         count = 1

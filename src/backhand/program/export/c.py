@@ -18,6 +18,7 @@ from backhand.program.calls import contiguous_strides
 from backhand.program.engines.native.c_text import as_comment, not_among
 from backhand.program.engines.native.emit import support, write_body
 from backhand.program.engines.native.indexing import write_copy
+from backhand.program.engines.native.kernels import groups_of
 from backhand.program.engines.native.layout import C_TYPES, Window
 from backhand.program.engines.native.writer import Writer
 from backhand.program.engines.plan_memory import PlanMemory
@@ -189,7 +190,7 @@ class _Exporter:
         writer, plan = function.writer, function.plan
         for counter in function.counters:
             writer.line(f"const double {counter} = {function.name}_{counter} += 1;")
-        write_body(writer)
+        write_body(writer, groups_of(writer))
         for name, view in plan.results.items():
             target = Window(name, view.shape, contiguous_strides(view.shape), 0, view.dtype)
             write_copy(writer, writer.window(view), target)

@@ -26,7 +26,7 @@ import torch
 
 from backhand.program.engines.engine import CannotCompile
 from backhand.program.engines.native import cache, child
-from backhand.program.engines.native.emit import ENTRY
+from backhand.program.engines.native.entry import ENTRY
 
 FLAGS = (
     "-std=gnu11", "-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math",

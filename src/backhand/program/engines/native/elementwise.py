@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 import torch
 
@@ -51,18 +52,40 @@ def is_elementwise(operation: Operation) -> bool:
     )
 
 
-def write_loops(writer: Writer, begin: int, operations: Sequence[Operation]) -> int:
-    """Write the loop that begins with an operation of the plan; returns how many it took."""
+def together(writer: Writer, begin: int) -> int:
+    """How many operations of the plan, from one on, make one loop."""
+    operations = writer.plan.operations
     steps = [_step(writer, operations[begin])]
-    for operation in operations[begin + 1 :]:
+    for operation in islice(operations, begin + 1, None):
         if not is_elementwise(operation):
             break
         step = _step(writer, operation)
         if not _may_join(steps, step):
             break
         steps.append(step)
-    _Loop(writer, steps, operations[begin + len(steps) :]).write()
     return len(steps)
+
+
+def kept(writer: Writer, begin: int, end: int) -> tuple[bool, ...]:
+    """For each operation of a loop, from begin to end, whether what it writes reaches memory."""
+    return tuple(_is_kept(writer, at, end) for at in range(begin, end))
+
+
+def _is_kept(writer: Writer, at: int, end: int) -> bool:
+    plan = writer.plan
+    target = plan.operations[at].target
+    if plan.storages[target.storage].kind != TEMPORARY:
+        return all(each.target != target for each in plan.operations[at + 1 : end])
+    return writer.last_read.get(target.storage, -1) >= end
+
+
+def write_loop(writer: Writer, operations: Sequence[Operation], is_kept: Sequence[bool]) -> None:
+    """Write operations that make one loop.
+
+    Args:
+        is_kept: for each, whether what it writes must reach memory.
+    """
+    _Loop(writer, [_step(writer, each) for each in operations], is_kept).write()
 
 
 def _step(writer: Writer, operation: Operation) -> _Step:
@@ -116,10 +139,10 @@ def _collide(one: _Access, other: _Access) -> bool:
 class _Loop:
     """One loop, or nest of loops, over the elements of several operations."""
 
-    def __init__(self, writer: Writer, steps: list[_Step], later: Sequence[Operation]) -> None:
+    def __init__(self, writer: Writer, steps: list[_Step], kept: Sequence[bool]) -> None:
         self.writer = writer
         self.steps = steps
-        self.later = later
+        self.kept = kept
         self.values: dict[_Access, str] = {}
         target = steps[0].operation.target
         flat = all(step.flat for step in steps)
@@ -154,7 +177,7 @@ class _Loop:
         return windows
 
     def _body(self) -> None:
-        for position, step in enumerate(self.steps):
+        for step, is_kept in zip(self.steps, self.kept, strict=True):
             self.writer.operation = step.operation
             reader = partial(self._value, dict(step.reads))
             text = expression(self.writer, step.operation, reader)
@@ -162,7 +185,7 @@ class _Loop:
             name = self.writer.fresh("v")
             self.writer.line(f"const {C_TYPES[target.dtype]} {name} = {text};")
             self.values[step.write] = name
-            if self._is_needed(position):
+            if is_kept:
                 self.writer.line(f"{self.windows[target].at(*self.indices)} = {name};")
 
     def _value(self, accesses: dict[View, _Access], view: View) -> str:
@@ -175,13 +198,3 @@ class _Loop:
             name = self.values[access] = self.writer.fresh("v")
             self.writer.line(f"const {C_TYPES[view.dtype]} {name} = {window.at(*self.indices)};")
         return self.values[access]
-
-    def _is_needed(self, position: int) -> bool:
-        """Whether what a step writes must reach memory."""
-        plan, target = self.writer.plan, self.steps[position].operation.target
-        if plan.storages[target.storage].kind != TEMPORARY:
-            same = self.steps[position].write
-            return all(other.write != same for other in self.steps[position + 1 :])
-        if any(view.storage == target.storage for view in plan.results.values()):
-            return True
-        return any(view.storage == target.storage for each in self.later for view in each.reads())

@@ -2,22 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from backhand.program.calls import contiguous_strides
 from backhand.program.engines.native import elementwise, indexing, product_calls, reductions
 from backhand.program.engines.native.c_text import as_comment
-from backhand.program.engines.native.layout import C_TYPES, Window, bytes_of
-from backhand.program.engines.native.writer import NotNative, Writer
+from backhand.program.engines.native.entry import Entry
+from backhand.program.engines.native.kernels import Call, Group, call_of, groups_of
+from backhand.program.engines.native.layout import C_TYPES, bytes_of
+from backhand.program.engines.native.writer import Writer
 from backhand.program.plan import TEMPORARY, Operation, Plan
 
 SUPPORT = Path(__file__).parent
 
-ENTRY = "backhand_run"
+
+MOST_IN_ONE = 48
+"""Groups of operations up to which a step is one function; beyond, it is a list of calls. A call
+costs some nanoseconds, a function so long seconds to compile."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +32,7 @@ class Code:
     Attributes:
         text: a whole source file.
         storages: the numbers of the storages that `memory` points to, after arena and scratch.
+        schedule: the calls of a step, where it is a list of calls; see Schedule.
         scalar_names: the live scalars of a step, in order.
         scratch: bytes.
         random: whether a step draws random numbers.
@@ -35,6 +41,7 @@ class Code:
 
     text: str
     storages: tuple[int, ...]
+    schedule: tuple[int, ...]
     scalar_names: tuple[str, ...]
     scratch: int
     random: bool
@@ -59,26 +66,30 @@ def write_c(plan: Plan, function: str, vector_bytes: int) -> Code:
     lanes = {dtype: vector_bytes // dtype.itemsize for dtype in (torch.float32, torch.float64)}
     steady = all(each.phase == "forward" for each in plan.operations)
     writer = Writer(plan, lanes, steady)
-    write_body(writer)
-    for number, view in enumerate(plan.results.values()):
-        source = writer.window(view)
-        shape, stride = view.shape, contiguous_strides(view.shape)
-        target = Window(f"result_{number}", shape, stride, 0, view.dtype)
-        indexing.write_copy(writer, source, target)
-    writer.line("return 0;")
     scalar_names = tuple(sorted(plan.scalar_names()))
     storages = tuple(
         number
         for number, storage in plan.storages.items()
         if storage.kind != TEMPORARY and number not in writer.numbers
     )
+    entry = Entry(writer, function, storages, scalar_names)
+    groups = groups_of(writer)
+    schedule: tuple[int, ...] = ()
+    if len(groups) <= MOST_IN_ONE:
+        write_body(writer, groups)
+        step = entry.step_function()
+    else:
+        kernels, schedule = write_kernels(writer, groups, storages)
+        step = kernels + entry.scheduled_step()
     parts = [
         "#include <math.h>\n#include <stdbool.h>\n#include <stdint.h>\n#include <string.h>\n",
         *(support(name) for name in ("vectors.h", "mathematics.h", "choices.h", "randomness.h")),
-        _step_function(writer, function, storages, scalar_names),
-        _entry(writer, function, storages, scalar_names),
+        step,
+        entry.text(scheduled=bool(schedule)),
     ]
-    return Code("\n".join(parts), storages, scalar_names, writer.scratch, writer.draws > 0, steady)
+    draws = writer.draws > 0
+    text = "\n".join(parts)
+    return Code(text, storages, schedule, scalar_names, writer.scratch, draws, steady)
 
 
 def support(name: str) -> str:
@@ -86,30 +97,29 @@ def support(name: str) -> str:
     return (SUPPORT / name).read_text()
 
 
-def write_body(writer: Writer) -> None:
-    """Write every operation of the plan, grouped as the printed step is."""
-    operations = writer.plan.operations
+def write_body(writer: Writer, groups: Sequence[Group]) -> None:
+    """Write every operation of the plan where it stands, grouped as the printed step is."""
     writer.write_rates()
-    phase, position = "", 0
-    while position < len(operations):
-        operation = operations[position]
-        part = "backward" if operation.phase == "update" else operation.phase
+    phase = ""
+    for group in groups:
+        first = group.operations[0]
+        part = "backward" if first.phase == "update" else first.phase
         if part != phase:
             phase = part
             writer.line("")
             writer.line(as_comment(phase))
-        writer.operation, writer.position = operation, position
-        if elementwise.is_elementwise(operation):
-            first = len(writer.lines)
-            taken = elementwise.write_loops(writer, position, operations)
-            writer.lines[first:first] = [
-                f"    {comment(writer, each)}" for each in operations[position : position + taken]
-            ]
-            position += taken
-        else:
-            writer.line(comment(writer, operation))
-            _write(writer, operation)
-            position += 1
+        write_group(writer, group)
+
+
+def write_group(writer: Writer, group: Group) -> None:
+    """Write one piece of C, with what it does as a comment."""
+    writer.operation, writer.position = group.operations[0], group.begin
+    for each in group.operations:
+        writer.line(comment(writer, each))
+    if group.kept:
+        elementwise.write_loop(writer, group.operations, group.kept)
+    else:
+        _write(writer, group.operations[0])
 
 
 def comment(writer: Writer, operation: Operation) -> str:
@@ -156,95 +166,84 @@ _WRITERS: dict[str, Callable[[Writer, Operation], None]] = {
     "log_softmax": reductions.write_log_softmax,
     "logsumexp": reductions.write_logsumexp,
     "softmax": reductions.write_softmax,
-    "cat": indexing.write_cat,
     "gather": indexing.write_gather,
     "index_add": indexing.write_index_add,
     "index_select": indexing.write_index_select,
     "masked_fill": indexing.write_masked_fill,
     "scatter": indexing.write_scatter,
     "scatter_add": indexing.write_scatter,
-    "stack": indexing.write_stack,
     **dict.fromkeys(("bernoulli", "uniform", "normal"), indexing.write_random),
 }
 """How each primitive that is no elementwise one is written."""
 
 
-def _step_function(
-    writer: Writer, function: str, storages: tuple[int, ...], scalar_names: tuple[str, ...]
-) -> str:
-    parameters = ["char *restrict arena", "char *restrict scratch"]
-    for number in storages:
-        type_ = C_TYPES[_type_of(writer, number)]
-        parameters.append(f"{type_} *restrict {writer.names[number]}")
-    for number, view in enumerate(writer.plan.results.values()):
-        parameters.append(f"{C_TYPES[view.dtype]} *restrict result_{number}")
-    parameters += [f"double {name}" for name in scalar_names]
-    parameters += ["uint64_t key", "uint64_t step"]
-    head = f"static __attribute__((noinline)) int64_t {function}(\n    "
-    unused = ["arena", "scratch", "key", "step", *scalar_names]
+def write_kernels(
+    writer: Writer, groups: Sequence[Group], storages: tuple[int, ...]
+) -> tuple[str, tuple[int, ...]]:
+    """The kernels of a step, and its calls as numbers.
+
+    A call is: how many numbers it has, its kernel, the operation that fails where it does, the
+    number of its random draws; then for each pointer which of the step's pointers it begins from
+    and how many bytes further on, and each live scalar's number.
+    """
+    rates = writer.number_rates()
+    bases = {number: at + 2 for at, number in enumerate(storages)}
+    kernels: dict[Hashable, int] = {}
+    texts: list[str] = []
+    schedule: list[int] = []
+    for group in groups:
+        call = call_of(writer, group)
+        draws = writer.draws
+        if call.signature not in kernels:
+            kernels[call.signature] = len(kernels)
+            texts.append(_kernel(writer, group, call, kernels[call.signature]))
+        elif any(each.random for each in group.operations):
+            writer.draws += 1
+        numbers = [kernels[call.signature], group.begin + 1, draws]
+        for storage, begin in call.pointers:
+            numbers += [bases.get(storage, 0), begin]
+        numbers += [rates[tree] for tree in call.scalars]
+        schedule += [len(numbers) + 1, *numbers]
+    table = ", ".join(f"kernel_{number}" for number in kernels.values())
+    texts.append(f"static Kernel *const kernels[] = {{{table}}};\n")
+    return "\n".join([KERNEL_TYPE, *texts]), tuple(schedule)
+
+
+KERNEL_TYPE = """typedef int64_t Kernel(
+    const int64_t *call, char *const *bases, const double *rates, uint64_t key, uint64_t step);
+"""
+
+
+def _kernel(writer: Writer, group: Group, call: Call, number: int) -> str:
+    with writer.kernel(call.frame) as lines:
+        write_group(writer, group)
+    words = set(re.findall(r"\w+", re.sub(r"/\*.*?\*/", "", "\n".join(lines))))
+    at = 4
+    declared = []
+    for place, dtype in enumerate(call.frame.pointers):
+        type_, name = C_TYPES[dtype], f"p{place}_"
+        declared.append(
+            (
+                name,
+                f"{type_} *restrict const {name} = "
+                f"({type_} *)(bases[call[{at}]] + call[{at + 1}]);",
+            )
+        )
+        at += 2
+    for place in range(len(call.scalars)):
+        declared.append((f"s{place}_", f"const double s{place}_ = rates[call[{at}]];"))
+        at += 1
+    declared.append(("call_number", "const uint32_t call_number = (uint32_t)call[3];"))
+    declared.append(("scratch", "char *const scratch = bases[1];"))
     return "\n".join(
         [
-            head + ",\n    ".join(parameters) + ") {",
-            "    " + " ".join(f"(void){name};" for name in unused),
-            *writer.used_declarations(),
-            *writer.lines,
+            f"static int64_t kernel_{number}(",
+            "    const int64_t *call, char *const *bases, const double *rates, uint64_t key, "
+            "uint64_t step) {",
+            "    (void)rates; (void)key; (void)step;",
+            *(f"    {text}" for name, text in declared if name in words),
+            *lines,
+            "    return 0;",
             "}\n",
         ]
     )
-
-
-def _type_of(writer: Writer, number: int) -> torch.dtype:
-    dtype = writer.types.get(number, torch.uint8)
-    if dtype not in C_TYPES:
-        raise NotNative(f"{dtype} has no type in C")
-    return dtype
-
-
-def _entry(
-    writer: Writer, function: str, storages: tuple[int, ...], scalar_names: tuple[str, ...]
-) -> str:
-    """Many steps in one call, first to last of a run; returns how many it took.
-
-    Rows are gathered by order, live scalars are read from an array.
-    """
-    plan = writer.plan
-    gathers = []
-    for number, view in enumerate(plan.arguments.values()):
-        if view.storage not in storages:
-            continue
-        rows = view.shape[0] if view.shape else 1
-        row = view.nbytes // max(rows, 1)
-        at = storages.index(view.storage) + 2
-        gathers.append(
-            f"            for (int64_t i = 0; i < {rows}; i++)\n"
-            f"                memcpy(memory[{at}] + i * {row}, "
-            f"data[{number}] + order[turn * {rows} + i] * {row}, {row});"
-        )
-    passed = ["memory[0]", "memory[1]"]
-    passed += [
-        f"({C_TYPES[_type_of(writer, number)]} *)memory[{at + 2}]"
-        for at, number in enumerate(storages)
-    ]
-    passed += [
-        f"({C_TYPES[view.dtype]} *)(results[{number}] + turn * {view.nbytes})"
-        for number, view in enumerate(plan.results.values())
-    ]
-    passed += [f"scalars[turn * {len(scalar_names)} + {at}]" for at in range(len(scalar_names))]
-    passed += ["key", "(uint64_t)turn"]
-    arguments = ",\n            ".join(passed)
-    return f"""int64_t {ENTRY}(
-    char *const *memory, int64_t first, int64_t last, const double *scalars,
-    const int64_t *order, const char *const *data, char *const *results, uint64_t key,
-    int64_t *fault) {{
-    (void)scalars; (void)data; (void)results;
-    for (int64_t turn = first; turn < last; turn++) {{
-        if (order) {{
-{chr(10).join(gathers)}
-        }}
-        *fault = {function}(
-            {arguments});
-        if (*fault) return turn - first;
-    }}
-    return last - first;
-}}
-"""

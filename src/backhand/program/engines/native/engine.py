@@ -61,6 +61,7 @@ class Compiled:
         self._plan = plan
         self._code = code
         self._random = code.random
+        self._schedule = torch.tensor(code.schedule, dtype=torch.int64)
         self._views = list(plan.arguments.values())
         self._results = list(plan.results.values())
         self._bind_memory(code.storages, code.scratch, outside)
@@ -93,6 +94,7 @@ class Compiled:
                 addresses.append(memory.blocks[number].data_ptr())
             else:
                 addresses.append(outside[number].untyped_storage().data_ptr())
+        addresses += [self._schedule.data_ptr(), self._schedule.data_ptr() + self._schedule.nbytes]
         self._memory = (ctypes.c_void_p * len(addresses))(*addresses)
         self._places = [
             storages.index(view.storage) + 2 if view.storage in storages else None

@@ -93,32 +93,37 @@ def write_index_add(writer: Writer, operation: Operation) -> None:
         writer.line(f"{target.at(*chosen)} += {scale}{source.at(*indices)};")
 
 
-def write_cat(writer: Writer, operation: Operation) -> None:
-    """The parts one after the other along an axis."""
-    only(writer, operation, "dim", "tensors")
-    parts = argument(operation, 0, "tensors")
-    target = writer.window(operation.target)
+def joined_copies(operation: Operation) -> list[Operation] | None:
+    """What puts parts together, cat or stack, as a copy of each; None for what does something
+    else, or writes where a part lies."""
+    target = operation.target
+    if operation.name not in ("cat", "stack") or operation.how != "out":
+        return None
+    if any(part.storage == target.storage for part in operation.reads()):
+        return None
     axis = argument(operation, 1, "dim", 0) % len(target.shape)
-    begin = 0
-    for part in parts:
-        source = writer.window(part)
-        if part.shape == (0,) and len(target.shape) != 1:  # torch leaves these out
-            continue
+    copies, begin = [], 0
+    for part in argument(operation, 0, "tensors"):
         offset = target.offset + begin * target.stride[axis]
-        write_copy(writer, source, replace(target, shape=source.shape, offset=offset))
-        begin += part.shape[axis]
+        if operation.name == "stack":
+            shape, stride = _without(target.shape, axis), _without(target.stride, axis)
+            begin += 1
+        elif part.shape == (0,) and len(target.shape) != 1:  # torch leaves these out
+            continue
+        else:
+            shape, stride = part.shape, target.stride
+            begin += part.shape[axis]
+        place = replace(target, shape=shape, stride=stride, offset=offset)
+        copies.append(
+            replace(
+                operation, name="copy", how="copy", operands=(part,), keywords={}, targets=(place,)
+            )
+        )
+    return copies
 
 
-def write_stack(writer: Writer, operation: Operation) -> None:
-    """The parts one after the other along a new axis."""
-    only(writer, operation, "dim", "tensors")
-    parts = argument(operation, 0, "tensors")
-    target = writer.window(operation.target)
-    axis = argument(operation, 1, "dim", 0) % len(target.shape)
-    for place, part in enumerate(parts):
-        offset = target.offset + place * target.stride[axis]
-        slot = replace(target.without_axis(axis), offset=offset)
-        write_copy(writer, writer.window(part), slot)
+def _without(lengths: tuple[int, ...], axis: int) -> tuple[int, ...]:
+    return lengths[:axis] + lengths[axis + 1 :]
 
 
 def write_masked_fill(writer: Writer, operation: Operation) -> None:
@@ -142,8 +147,7 @@ def write_random(writer: Writer, operation: Operation) -> None:
     numbers = [each for each in operation.operands[1:] if not isinstance(each, View)]
     if len(numbers) != len(operation.operands) - 1:
         raise writer.refuse("takes a tensor of parameters")
-    call = writer.draws
-    writer.draws += 1
+    call = writer.draw()
     f, uniform = ("f", "bh_uniform_f") if single else ("", "bh_uniform")
     with writer.block():
         writer.line("uint32_t words[4];")

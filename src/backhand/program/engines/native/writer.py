@@ -6,6 +6,7 @@ import math
 import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,21 @@ class NotNative(RuntimeError):
     """A plan has an operation that cannot be written as C; names the call and the layer."""
 
 
+@dataclass(frozen=True)
+class Frame:
+    """Memory and live scalars as a kernel knows them: by number, whatever they are in a call.
+
+    Attributes:
+        pointers: the element type of each; no two of them meet.
+        places: of each view, by its origin, its pointer, and bytes from there.
+        scalars: the number of each.
+    """
+
+    pointers: tuple[torch.dtype, ...]
+    places: dict[tuple[int, int], tuple[int, int]]
+    scalars: dict[Tree, int]
+
+
 class Writer:
     """Writes the body of one step.
 
@@ -48,6 +64,9 @@ class Writer:
         draws: whether it draws random numbers.
         position: of the operation being written.
         varying: see Plan.
+        last_read: the place of the last operation that reads from a storage; one past the last
+            operation where the caller receives it.
+        frame: of the kernel being written; None for what stands in the step itself.
     """
 
     def __init__(
@@ -57,6 +76,11 @@ class Writer:
         self.lanes = lanes
         self.steady = steady
         self.varying = plan.varying()
+        self.last_read = {
+            view.storage: at for at, each in enumerate(plan.operations) for view in each.reads()
+        }
+        self.last_read |= {v.storage: len(plan.operations) for v in plan.results.values()}
+        self.frame: Frame | None = None
         self.lines: list[str] = []
         self.scratch = 0
         self.draws = 0
@@ -123,7 +147,20 @@ class Writer:
 
     def fault(self) -> str:
         """C text of what a step returns when the operation fails: its number, from 1."""
-        return str(self.position + 1)
+        return str(self.position + 1) if self.frame is None else "1"
+
+    def draw(self) -> str:
+        """C text of the number of the next call that draws random numbers."""
+        self.draws += 1
+        return str(self.draws - 1) if self.frame is None else "call_number"
+
+    @contextmanager
+    def kernel(self, frame: Frame) -> Iterator[list[str]]:
+        """Write what follows as a kernel; gives its lines."""
+        lines, fresh = self.lines, self._fresh
+        self.lines, self._fresh, self.frame = [], 0, frame
+        yield self.lines
+        self.lines, self._fresh, self.frame = lines, fresh, None
 
     def refuse(self, why: str) -> NotNative:
         """The error for an operation that cannot be written."""
@@ -142,6 +179,8 @@ class Writer:
         if view.dtype not in C_TYPES:
             raise self.refuse(f"{view.dtype} has no type in C")
         type_ = C_TYPES[view.dtype]
+        if self.frame is not None and view.origin in self.frame.places:
+            return self._framed(view, *self.frame.places[view.origin])
         base = self.names[view.storage]
         if storage.kind == TEMPORARY:
             name = base if self.types[view.storage] == view.dtype else f"{base}_{type_}"
@@ -154,6 +193,16 @@ class Writer:
         number = self.numbers.get(view.storage)
         text = None if number is None else self.literal(number, view.dtype)
         return Window(base, view.shape, view.stride, view.offset, view.dtype, text)
+
+    def _framed(self, view: View, pointer: int, begin: int) -> Window:
+        """A view as a kernel sees it: from one of its pointers on."""
+        assert self.frame is not None
+        type_, base, offset = C_TYPES[view.dtype], f"p{pointer}_", begin // view.dtype.itemsize
+        if begin % view.dtype.itemsize:
+            base, offset = f"(({type_} *)((char *){base} + {begin}))", 0
+        elif self.frame.pointers[pointer] != view.dtype:
+            base = f"(({type_} *){base})"
+        return Window(base, view.shape, view.stride, offset, view.dtype)
 
     def literal(self, value: Any, dtype: torch.dtype) -> str:
         """A Python number as C text of an element type."""
@@ -175,6 +224,8 @@ class Writer:
     def number(self, value: Any, dtype: torch.dtype) -> str:
         """A live scalar or a Python number as C text of an element type."""
         if isinstance(value, Scalar):
+            if self.frame is not None:
+                return f"({C_TYPES[dtype]})s{self.frame.scalars[value.tree]}_"
             name = self.rates.get(value.tree, value.tree)
             return f"({C_TYPES[dtype]}){name}"
         return self.literal(value, dtype)
@@ -243,6 +294,17 @@ class Writer:
         for operation in self.plan.operations:
             for scalar in scalars_in((operation.operands, operation.keywords)):
                 self._rate(scalar.tree)
+
+    def number_rates(self) -> dict[Tree, int]:
+        """Declare every live scalar and put them into an array; their numbers there."""
+        self.write_rates()
+        numbers: dict[Tree, int] = {}
+        for operation in self.plan.operations:
+            for scalar in scalars_in((operation.operands, operation.keywords)):
+                numbers.setdefault(scalar.tree, len(numbers))
+        words = [self._rate(tree) for tree in numbers] or ["0"]
+        self.line(f"const double rates[] = {{{', '.join(words)}}};")
+        return numbers
 
     def _rate(self, tree: Tree) -> str:
         if isinstance(tree, str):
