@@ -90,6 +90,14 @@ class Operation:
         """Whether it gives an element the same bits wherever that stands."""
         return self.name in POSITION_FREE
 
+    @property
+    def multiplications(self) -> int:
+        """Of a matrix product; 0 of anything else."""
+        if self.name not in ("mm", "addmm", "mv", "addmv", "bmm", "baddbmm"):
+            return 0
+        columns = self.target.shape[-1] if "mv" not in self.name else 1
+        return int(self.operands[-2].count * columns)
+
     def placed(self, path: str, layer: str, parameter: str) -> Operation:
         """The same operation at another place in the network."""
         return replace(self, path=path, layer=layer, parameter=parameter)

@@ -9,9 +9,10 @@ from torch import Tensor
 
 from backhand.program.engines.engine import Bound, CannotCompile, Engine
 from backhand.program.engines.native import Native, NotNative
-from backhand.program.engines.native.compile import seconds_to_compile, vector_bytes
-from backhand.program.engines.native.emit import Code, write_c
-from backhand.program.engines.native.engine import Compiled
+from backhand.program.engines.native.compile import seconds_to_compile
+from backhand.program.engines.native.compiled import Compiled
+from backhand.program.engines.native.emit import Code
+from backhand.program.engines.native.engine import code_of
 from backhand.program.engines.replay import Replay
 from backhand.program.plan import Plan
 
@@ -42,7 +43,7 @@ def _worth_compiling(plan: Plan, name: str) -> Code | None:
     if multiplications(plan) > LARGEST_WORK or len(plan.operations) > MOST_OPERATIONS:
         return None
     try:
-        code = write_c(plan, name, vector_bytes())
+        code = code_of(plan, name)
     except NotNative:
         return None
     return code if seconds_to_compile(code.text) <= LONGEST_COMPILATION else None
@@ -80,12 +81,7 @@ def bind(
 
 def multiplications(plan: Plan) -> int:
     """Of all matrix products in a step."""
-    total = 0
-    for operation in plan.operations:
-        if operation.name in ("mm", "addmm", "mv", "addmv", "bmm", "baddbmm"):
-            columns = operation.target.shape[-1] if "mv" not in operation.name else 1
-            total += operation.operands[-2].count * columns
-    return total
+    return sum(each.multiplications for each in plan.operations)
 
 
 def _say(message: str) -> None:

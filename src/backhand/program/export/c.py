@@ -16,8 +16,8 @@ from backhand.layer import Layer
 from backhand.losses import Loss
 from backhand.program.calls import contiguous_strides
 from backhand.program.engines.native.c_text import as_comment, not_among
+from backhand.program.engines.native.copying import write_copy
 from backhand.program.engines.native.emit import support, write_body
-from backhand.program.engines.native.indexing import write_copy
 from backhand.program.engines.native.kernels import groups_of
 from backhand.program.engines.native.layout import C_TYPES, Window
 from backhand.program.engines.native.writer import Writer

@@ -51,6 +51,13 @@ def keep(key: str, library: Path) -> Path | None:
     return path
 
 
+def write(name: str, data: bytes) -> None:
+    """Keep a file of that name, whole or not at all; where the folder cannot be written, not."""
+    with contextlib.suppress(OSError):
+        folder().mkdir(parents=True, exist_ok=True)
+        _write(folder() / name, data)
+
+
 def remove(key: str) -> None:
     """Forget one library."""
     for suffix in (".so", ".sha256"):

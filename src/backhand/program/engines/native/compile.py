@@ -26,6 +26,7 @@ import torch
 
 from backhand.program.engines.engine import CannotCompile
 from backhand.program.engines.native import cache, child
+from backhand.program.engines.native.addresses import USE, blas_addresses
 from backhand.program.engines.native.entry import ENTRY
 
 FLAGS = (
@@ -102,6 +103,16 @@ def vector_bytes() -> int:
 
 
 @functools.cache
+def processor() -> str:
+    """Its name, for a person to read."""
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+@functools.cache
 def _machine() -> str:
     """What code for this processor depends on."""
     try:
@@ -157,6 +168,9 @@ class Library:
         if self.function is None:
             raise OSError(f"there is no {ENTRY} in it")
         self.function.restype = ctypes.c_int64
+        use = getattr(library, USE, None)
+        if use is not None:
+            use(*map(ctypes.c_void_p, blas_addresses() or ()))
 
 
 def _unload(handle: int) -> None:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
-from backhand.program.engines.native import elementwise, indexing, product_calls, reductions
+from backhand.program.engines.native import blas, elementwise, indexing, product_calls, reductions
 from backhand.program.engines.native.c_text import as_comment
 from backhand.program.engines.native.entry import Entry
 from backhand.program.engines.native.kernels import Call, Group, call_of, groups_of
@@ -48,13 +48,21 @@ class Code:
     steady: bool
 
 
-def write_c(plan: Plan, function: str, vector_bytes: int) -> Code:
+def write_c(
+    plan: Plan,
+    function: str,
+    vector_bytes: int,
+    library_from: Mapping[torch.dtype, float] | None = None,
+    most_in_one: int = MOST_IN_ONE,
+) -> Code:
     """A plan as a C source file whose entry is `backhand_run`.
 
     Args:
         plan: what to write.
         function: the name of a step.
         vector_bytes: of the machine's vectors.
+        library_from: multiplications from which a product is left to the BLAS; default none is.
+        most_in_one: groups of operations up to which a step is one function.
 
     A plan that only goes forward, a prediction, is written so that each row's result has the
     same bits in a batch of any size: every sum runs in an order that does not depend on it, and
@@ -65,7 +73,7 @@ def write_c(plan: Plan, function: str, vector_bytes: int) -> Code:
     """
     lanes = {dtype: vector_bytes // dtype.itemsize for dtype in (torch.float32, torch.float64)}
     steady = all(each.phase == "forward" for each in plan.operations)
-    writer = Writer(plan, lanes, steady)
+    writer = Writer(plan, lanes, steady, library_from)
     scalar_names = tuple(sorted(plan.scalar_names()))
     storages = tuple(
         number
@@ -75,7 +83,7 @@ def write_c(plan: Plan, function: str, vector_bytes: int) -> Code:
     entry = Entry(writer, function, storages, scalar_names)
     groups = groups_of(writer)
     schedule: tuple[int, ...] = ()
-    if len(groups) <= MOST_IN_ONE:
+    if len(groups) <= most_in_one:
         write_body(writer, groups)
         step = entry.step_function()
     else:
@@ -84,6 +92,7 @@ def write_c(plan: Plan, function: str, vector_bytes: int) -> Code:
     parts = [
         "#include <math.h>\n#include <stdbool.h>\n#include <stdint.h>\n#include <string.h>\n",
         *(support(name) for name in ("vectors.h", "mathematics.h", "choices.h", "randomness.h")),
+        blas.DECLARED if "gemm_(" in step else "",
         step,
         entry.text(scheduled=bool(schedule)),
     ]

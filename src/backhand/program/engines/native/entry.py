@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import torch
 
 from backhand.program.calls import contiguous_strides
-from backhand.program.engines.native.indexing import write_copy
+from backhand.program.engines.native.copying import write_copy
 from backhand.program.engines.native.layout import C_TYPES, Window
 from backhand.program.engines.native.writer import NotNative, Writer
 

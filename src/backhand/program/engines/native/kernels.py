@@ -17,7 +17,7 @@ from typing import Any
 
 from backhand.program.calls import Scalar, View, map_nested, meaning
 from backhand.program.engines.native import elementwise
-from backhand.program.engines.native.indexing import joined_copies
+from backhand.program.engines.native.copying import joined_copies
 from backhand.program.engines.native.layout import Bytes, bytes_of
 from backhand.program.engines.native.writer import Frame, Writer
 from backhand.program.plan import TEMPORARY, Operation, Plan, scalars_in, views_in

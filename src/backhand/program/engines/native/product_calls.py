@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 from backhand.program.engines.native.layout import REAL, Window
+from backhand.program.engines.native.operands import only
 from backhand.program.engines.native.product import MatrixProduct
 from backhand.program.engines.native.products import write_product
-from backhand.program.engines.native.reductions import only
 from backhand.program.engines.native.writer import Writer
 from backhand.program.plan import Operation
 

@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 
+from backhand.program.engines.native import blas
 from backhand.program.engines.native.dots import cost_of_dots, write_dots
 from backhand.program.engines.native.layout import C_TYPES
 from backhand.program.engines.native.product import MatrixProduct, is_side_by_side, times
@@ -61,6 +62,9 @@ def _write(writer: Writer, product: MatrixProduct, dots: bool | None) -> None:
         return
     if writer.lanes is None or k == 0:
         _write_plain(writer, product)
+        return
+    if writer.library_takes(product.out.dtype, m * k * n) and blas.fits(product):
+        blas.write_call(writer, product)
         return
     with writer.block():
         if dots and not is_side_by_side(product.left, 1):

@@ -11,24 +11,11 @@ import torch
 
 from backhand.program.calls import View
 from backhand.program.engines.native.layout import C_TYPES, REAL, Window, coalesce
+from backhand.program.engines.native.operands import argument, only
 from backhand.program.engines.native.product import MatrixProduct
 from backhand.program.engines.native.products import write_sums
 from backhand.program.engines.native.writer import Writer
 from backhand.program.plan import Operation
-
-
-def argument(operation: Operation, position: int, name: str, default: Any = None) -> Any:
-    """An operand, however it was passed."""
-    if len(operation.operands) > position:
-        return operation.operands[position]
-    return operation.keywords.get(name, default)
-
-
-def only(writer: Writer, operation: Operation, *names: str) -> None:
-    """Refuse keywords that are not written."""
-    for name, setting in operation.keywords.items():
-        if name not in names and setting is not None:
-            raise writer.refuse(f"takes {name}={setting!r}")
 
 
 def _axes(given: Any, dimensions: int) -> list[int]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -57,6 +57,7 @@ class Writer:
         plan: what to write.
         lanes: for each real dtype, the elements in the widest vector; None for plain C99.
         steady: whether a row's bits shall be the same in a batch of any size.
+        library_from: multiplications from which a product is left to the BLAS; default none is.
 
     Attributes:
         lines: of C, indented.
@@ -70,11 +71,16 @@ class Writer:
     """
 
     def __init__(
-        self, plan: Plan, lanes: dict[torch.dtype, int] | None, steady: bool = False
+        self,
+        plan: Plan,
+        lanes: dict[torch.dtype, int] | None,
+        steady: bool = False,
+        library_from: Mapping[torch.dtype, float] | None = None,
     ) -> None:
         self.plan = plan
         self.lanes = lanes
         self.steady = steady
+        self.library_from = library_from or {}
         self.varying = plan.varying()
         self.last_read = {
             view.storage: at for at, each in enumerate(plan.operations) for view in each.reads()
@@ -135,6 +141,10 @@ class Writer:
         while self._depth > depth:
             self._depth -= 1
             self.line("}")
+
+    def library_takes(self, dtype: torch.dtype, work: int) -> bool:
+        """Whether a product of so many multiplications is left to the BLAS."""
+        return not self.steady and work >= self.library_from.get(dtype, math.inf)
 
     def shares(self, work: int, least: int) -> bool:
         """Whether threads share a loop of so much work. Each element stays one thread's alone."""
