@@ -36,9 +36,7 @@ LOSSES: list[LossCase] = [*losses.CASES]
 RULES: list[RuleCase] = [*rules.CASES]
 
 every_layer = pytest.mark.parametrize("case", LAYERS, ids=str)
-native_layers = [
-    pytest.param(x, marks=[pytest.mark.soak] * x.long, id=str(x)) for x in LAYERS if x.native
-]
+native_layers = [pytest.param(x, marks=[pytest.mark.soak] * x.long, id=str(x)) for x in LAYERS]
 every_native_layer = pytest.mark.parametrize("case", native_layers)
 every_repeatable_native_layer = pytest.mark.parametrize(
     "case", [x for x in native_layers if not x.values[0].draws]

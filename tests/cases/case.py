@@ -41,7 +41,6 @@ class Case:
         smallest: rows that it needs in training; a batch of fewer is an error of its own.
         draws: whether it draws in training, so that only Replay repeats the plain step's numbers.
         of_width: makes it for inputs (…, width); drawn networks have it inside.
-        native: whether the native engine knows all its calls; else Replay runs it.
         long: whether its C takes many seconds to compile; then that is left to `make soak`.
     """
 
@@ -56,7 +55,6 @@ class Case:
     derivative: bool = True
     smallest: int = 0
     draws: bool = False
-    native: bool = True
     long: bool = False
     of_width: Callable[[int], Layer] | None = None
 

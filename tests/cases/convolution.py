@@ -44,7 +44,6 @@ def convolutions(draw, name: str) -> Case:
         lambda: kind(channels, outputs, kernel, **settings),
         floats(channels, *lengths),
         twin=convolution_twin,
-        native=False,
     )
 
 
@@ -56,7 +55,6 @@ def convolution(name: str) -> Case:
         floats(2, *(6, 5)[:axes]),
         variants=convolutions(name),
         twin=convolution_twin,
-        native=False,
     )
 
 
@@ -89,7 +87,6 @@ def pools(draw, name: str) -> Case:
         lambda: kind(kernel, **settings),
         floats(2, *lengths),
         twin=pooling_twin,
-        native="Avg" in name,
     )
 
 
@@ -101,7 +98,6 @@ def pooling(name: str) -> Case:
         floats(2, *lengths),
         variants=pools(name),
         twin=pooling_twin,
-        native="Avg" in name,
     )
 
 

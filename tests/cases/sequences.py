@@ -39,16 +39,14 @@ def attention(
         f"Attention, {heads} x {group} heads, {time} by {keys}, causal={causal}, block={block}",
         lambda: bh.Attention(causal, block),
         several(*inputs, *[mask(keys)] * masked),
-        native=False,
     )
 
 
-def multi_head(settings: dict, *inputs, native: bool = True) -> Case:
+def multi_head(settings: dict, *inputs) -> Case:
     return Case(
         f"MultiHeadAttention, {settings}",
         lambda: bh.MultiHeadAttention(4, 2, **settings),
         inputs[0] if len(inputs) == 1 else several(*inputs),
-        native=native,
         long=True,
     )
 
@@ -184,17 +182,17 @@ CASES = [
         ),
     ),
     multi_head({}, floats(3, 4)),
-    multi_head({"causal": True, "block_size": 2}, floats(3, 4), mask(3), native=False),
+    multi_head({"causal": True, "block_size": 2}, floats(3, 4), mask(3)),
     multi_head(
         {"num_kv_heads": 1, "kdim": 3, "vdim": 3, "bias": False}, floats(3, 4), floats(2, 3)
     ),
     multi_head(
-        {"kdim": 2, "vdim": 3}, floats(3, 4), floats(5, 2), floats(5, 3), mask(5), native=False
+        {"kdim": 2, "vdim": 3}, floats(3, 4), floats(5, 2), floats(5, 3), mask(5)
     ),
     multi_head({"rotary": bh.RotaryEmbedding(2)}, floats(3, 4)),
     Case("SplitHeads", lambda: bh.networks.heads.SplitHeads(2), floats(3, 4)),
     Case("JoinHeads", bh.networks.heads.JoinHeads, floats(2, 3, 2)),
-    Case("LastStep", bh.LastStep, floats(3, 2), native=False),
+    Case("LastStep", bh.LastStep, floats(3, 2)),
     *map(cell, CELLS),
     *map(recurrent, ("RNN", "LSTM", "GRU")),
     Case(

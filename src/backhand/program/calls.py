@@ -99,6 +99,32 @@ class View:
             return None
         return replace(self, shape=shape, stride=contiguous_strides(shape))
 
+    def indexed(self, index: tuple[Any, ...]) -> View | None:
+        """The view that numbers, slices, None and ... choose; None for another index."""
+        if not all(type(each) in (int, slice, type(None), type(...)) for each in index):
+            return None
+        taken = sum(each is not None and each is not ... for each in index)
+        if ... not in index:
+            index = (*index, ...)
+        at = index.index(...)
+        free = (slice(None),) * (len(self.shape) - taken)
+        shape, stride, offset, axis = [], [], self.offset, 0
+        for each in (*index[:at], *free, *index[at + 1 :]):
+            if each is None:
+                shape.append(1)
+                stride.append(0)
+                continue
+            length, step = self.shape[axis], self.stride[axis]
+            axis += 1
+            if isinstance(each, int):
+                offset += (each % length) * step
+                continue
+            begin, end, by = each.indices(length)
+            shape.append(len(range(begin, end, by)))
+            stride.append(step * by)
+            offset += begin * step
+        return replace(self, shape=tuple(shape), stride=tuple(stride), offset=offset)
+
 
 def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
     """The strides of a contiguous tensor of this shape."""

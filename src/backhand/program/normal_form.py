@@ -50,8 +50,12 @@ def normal_form(call: Call, sizes: dict[int, int]) -> list[Operation]:
         call.name, "in place" if call.writes else "opaque", call.arguments, call.keywords,
         targets, call.function, call.random, call.phase, call.path, call.layer, call.parameter,
     )  # fmt: skip
-    known: list[_Primitive] = []
-    if len(targets) == 1 and (call.writes or targets[0].fills(sizes[targets[0].storage])):
+    known: list[_Primitive] = _assigned(call) or []
+    if (
+        not known
+        and len(targets) == 1
+        and (call.writes or targets[0].fills(sizes[targets[0].storage]))
+    ):
         known = _primitives(call, name, operands, keywords, targets[0])
     return [_as(recorded, each) for each in known] or [recorded]
 
@@ -111,6 +115,8 @@ def _primitives(
         return [_Primitive("fill", "fill", (number,), {}, target)]
     if name == "copy_" and not keywords and operands[1].shape == operands[0].shape:
         return [_Primitive("copy", "copy", operands[1:], {}, target)]
+    if name == "repeat_interleave":
+        return _repeated(operands, keywords, target)
     copy = target.reshaped(operands[0].shape) if name in COPIES else None
     if copy is not None:
         return [_Primitive("copy", "copy", operands[:1], {}, copy)]
@@ -122,6 +128,42 @@ def _primitives(
         name = name.removesuffix("_")
     known = name in WITH_OUT and operands
     return [_Primitive(name, "out", operands, keywords, target)] if known else []
+
+
+def _assigned(call: Call) -> list[_Primitive]:
+    """x[index] = value as a copy to a view, where the index is of numbers and slices."""
+    if call.name != "__setitem__":
+        return []
+    whole, index, value = call.arguments
+    region = whole.indexed(index if isinstance(index, tuple) else (index,))
+    if region is None or not isinstance(value, View | int | float):
+        return []
+    if isinstance(value, View):
+        fits = len(value.shape) <= len(region.shape)
+        return [_Primitive("copy", "copy", (value,), {}, region)] if fits else []
+    return [_Primitive("fill", "fill", (value,), {}, region)]
+
+
+def _repeated(
+    operands: tuple[Any, ...], keywords: dict[str, Any], target: View
+) -> list[_Primitive]:
+    """Each element along an axis several times, as a copy of a view with one axis more."""
+    given = (*operands[1:], *(keywords[key] for key in ("repeats", "dim") if key in keywords))
+    if len(given) != 2 or not all(isinstance(each, int) for each in given):
+        return []
+    (times, axis), source = given, operands[0]
+    axis %= len(source.shape)
+    shape = (*source.shape[: axis + 1], times, *source.shape[axis + 1 :])
+    repeated = replace(source, shape=shape, stride=_with(source.stride, axis + 1, 0))
+    step = target.stride[axis]
+    stride = (*target.stride[:axis], step * times, step, *target.stride[axis + 1 :])
+    return [
+        _Primitive("copy", "copy", (repeated,), {}, replace(target, shape=shape, stride=stride))
+    ]
+
+
+def _with(numbers: tuple[int, ...], place: int, number: int) -> tuple[int, ...]:
+    return (*numbers[:place], number, *numbers[place:])
 
 
 def _equal_in_bits(

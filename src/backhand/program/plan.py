@@ -92,7 +92,13 @@ class Operation:
 
     @property
     def multiplications(self) -> int:
-        """Of a matrix product; 0 of anything else."""
+        """Of a matrix product or a convolution; 0 of anything else."""
+        if self.name in ("conv1d", "conv2d"):
+            kernel = self.operands[1]
+            return int(self.target.count * kernel.count // max(kernel.shape[0], 1))
+        if self.name in ("conv_transpose1d", "conv_transpose2d"):
+            source, kernel = self.operands[:2]
+            return int(source.count * kernel.count // max(kernel.shape[0], 1))
         if self.name not in ("mm", "addmm", "mv", "addmv", "bmm", "baddbmm"):
             return 0
         columns = self.target.shape[-1] if "mv" not in self.name else 1

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import copy
 from itertools import pairwise
+from zlib import crc32
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
 import backhand as bh
 from backhand.losses import Weighted
-from backhand.program.engines.native import Native, NotNative
+from backhand.program.engines.native import Native, NotNative, emit
 from backhand.training.threads import running_on
 from cases import (
     LAYERS,
@@ -22,7 +23,7 @@ from cases import (
     every_repeatable_native_layer,
     every_weighted_loss,
 )
-from cases.case import Towers, randn_like
+from cases.case import Case, Towers, randn_like
 from program.engines.native_steps import ROWS, tensors_of, train_both, worst
 
 RELATIVE = 1e-10
@@ -54,17 +55,31 @@ def small_network() -> bh.Sequential:
     )
 
 
-@pytest.mark.parametrize("case", [x for x in LAYERS if not x.native], ids=str)
-def test_a_row_says_so_where_the_engine_does_not_know_a_layer(case) -> None:
-    network, input = case.in_network(), case.given(4)
-    target = torch.zeros_like(network.predict(input))
-    step = bh.TrainingStep(network, bh.MSELoss(), bh.Replay()).record(input, target)
-    with pytest.raises(NotNative):
-        Native().bind(step.latest.plan, {}, "training_step")
+@pytest.mark.usefixtures("quick_compiler", "unchecked")
+@pytest.mark.parametrize("in_calls", [False, True], ids=["one function", "calls"])
+@pytest.mark.parametrize("case", [x for x in LAYERS if x.variants is not None], ids=str)
+def test_every_layer_in_drawn_shapes_and_options(case, in_calls, monkeypatch) -> None:
+    monkeypatch.setattr(emit, "MOST_IN_ONE", 0 if in_calls else 1000)
+
+    @settings(max_examples=3, phases=[Phase.generate])
+    @given(case.drawn)
+    def check(drawn: Case) -> None:
+        network, inputs = drawn.in_network(), drawn.given(ROWS)
+        targets = randn_like(network.predict(inputs))
+        network, twin, losses, expected = train_both(
+            network, bh.MSELoss(), inputs, targets, steps=6
+        )
+        bounds = {"rtol": 1e-9, "atol": 1e-12}
+        torch.testing.assert_close(losses, expected, **bounds, msg=str(drawn))
+        assert worst(network, twin) < RELATIVE, str(drawn)
+
+    check()
 
 
 @every_repeatable_native_layer
-def test_every_layer(case) -> None:
+def test_every_layer(case, monkeypatch) -> None:
+    if crc32(str(case).encode()) % 2:  # half of them as calls of kernels, however few they are
+        monkeypatch.setattr(emit, "MOST_IN_ONE", 0)
     network, inputs = case.in_network(), case.given(ROWS)
     targets = randn_like(network.predict(inputs))
     network, twin, losses, expected = train_both(network, bh.MSELoss(), inputs, targets)

@@ -9,7 +9,15 @@ from pathlib import Path
 
 import torch
 
-from backhand.program.engines.native import blas, elementwise, indexing, product_calls, reductions
+from backhand.program.engines.native import (
+    blas,
+    convolutions,
+    elementwise,
+    indexing,
+    pooling,
+    product_calls,
+    reductions,
+)
 from backhand.program.engines.native.c_text import as_comment
 from backhand.program.engines.native.entry import Entry
 from backhand.program.engines.native.kernels import Call, Group, call_of, groups_of
@@ -53,7 +61,7 @@ def write_c(
     function: str,
     vector_bytes: int,
     library_from: Mapping[torch.dtype, float] | None = None,
-    most_in_one: int = MOST_IN_ONE,
+    most_in_one: int | None = None,
 ) -> Code:
     """A plan as a C source file whose entry is `backhand_run`.
 
@@ -62,7 +70,7 @@ def write_c(
         function: the name of a step.
         vector_bytes: of the machine's vectors.
         library_from: multiplications from which a product is left to the BLAS; default none is.
-        most_in_one: groups of operations up to which a step is one function.
+        most_in_one: groups of operations up to which a step is one function; default MOST_IN_ONE.
 
     A plan that only goes forward, a prediction, is written so that each row's result has the
     same bits in a batch of any size: every sum runs in an order that does not depend on it, and
@@ -83,7 +91,7 @@ def write_c(
     entry = Entry(writer, function, storages, scalar_names)
     groups = groups_of(writer)
     schedule: tuple[int, ...] = ()
-    if len(groups) <= most_in_one:
+    if len(groups) <= (MOST_IN_ONE if most_in_one is None else most_in_one):
         write_body(writer, groups)
         step = entry.step_function()
     else:
@@ -122,7 +130,7 @@ def write_body(writer: Writer, groups: Sequence[Group]) -> None:
 
 def write_group(writer: Writer, group: Group) -> None:
     """Write one piece of C, with what it does as a comment."""
-    writer.operation, writer.position = group.operations[0], group.begin
+    writer.begin(group.operations[0], group.begin)
     for each in group.operations:
         writer.line(comment(writer, each))
     if group.kept:
@@ -141,8 +149,9 @@ def comment(writer: Writer, operation: Operation) -> str:
 def _write(writer: Writer, operation: Operation) -> None:
     known = _WRITERS.get(operation.name.rstrip("_"))
     in_place_only = operation.name.rstrip("_") in _IN_PLACE
-    fits = operation.how == "out" or (operation.how == "in place") == in_place_only
-    if known is None or not fits or len(operation.targets) != 1:
+    opaque = operation.name in _OPAQUE and operation.how == "opaque"
+    fits = operation.how == "out" or (operation.how == "in place") == in_place_only or opaque
+    if known is None or not fits or len(operation.targets) != _RESULTS.get(operation.name, 1):
         raise writer.refuse("the native engine does not know it")
     if _reads_what_it_writes(writer, operation):
         raise writer.refuse("writes over what it still reads")
@@ -151,13 +160,21 @@ def _write(writer: Writer, operation: Operation) -> None:
 
 def _reads_what_it_writes(writer: Writer, operation: Operation) -> bool:
     """Whether an operand lies where the result goes; the sums' start and a few others may."""
-    reads, target = operation.reads(), operation.target
-    begun = operation.name.rstrip("_") in _WRITE_WHERE_THEY_READ and reads[:1] == (target,)
-    goes = bytes_of(writer.plan, target)
-    return any(goes.meets(bytes_of(writer.plan, view)) for view in reads[1 if begun else 0 :])
+    reads, targets = operation.reads(), operation.targets
+    begun = operation.name.rstrip("_") in _WRITE_WHERE_THEY_READ and reads[:1] == targets
+    read = [bytes_of(writer.plan, view) for view in reads[1 if begun else 0 :]]
+    return any(bytes_of(writer.plan, each).meets(other) for each in targets for other in read)
 
 
 _IN_PLACE = frozenset(["bernoulli", "uniform", "normal", "index_add", "masked_fill"])
+
+_OPAQUE = frozenset(
+    "conv1d conv2d conv_transpose1d conv_transpose2d max_pool2d_with_indices".split()
+)
+"""What has no form that writes to `out`."""
+
+_RESULTS = {"max_pool2d_with_indices": 2}
+"""How many targets an operation has, where it is not one."""
 
 _WRITE_WHERE_THEY_READ = _IN_PLACE | frozenset(
     "addmm addmv addr baddbmm cumsum scatter scatter_add softmax".split()
@@ -167,6 +184,11 @@ _WRITE_WHERE_THEY_READ = _IN_PLACE | frozenset(
 _WRITERS: dict[str, Callable[[Writer, Operation], None]] = {
     **dict.fromkeys(("mm", "mv", "bmm", "addmm", "addmv", "baddbmm"), product_calls.write_products),
     "addr": product_calls.write_outer,
+    **dict.fromkeys(
+        ("conv1d", "conv2d", "conv_transpose1d", "conv_transpose2d"),
+        convolutions.write_convolution,
+    ),
+    "max_pool2d_with_indices": pooling.write_max_pool,
     **dict.fromkeys(("dot", "vdot"), product_calls.write_dot),
     **dict.fromkeys(("sum", "mean"), reductions.write_sum),
     **dict.fromkeys(("amax", "amin"), reductions.write_extreme),

@@ -15,7 +15,15 @@ import torch
 from backhand.program.calls import Scalar, View
 from backhand.program.engines.native.c_text import identifier, not_among
 from backhand.program.engines.native.layout import C_TYPES, REAL, Window
-from backhand.program.plan import ARGUMENT, CONSTANT, TEMPORARY, Operation, Plan, scalars_in
+from backhand.program.plan import (
+    ALIGNMENT,
+    ARGUMENT,
+    CONSTANT,
+    TEMPORARY,
+    Operation,
+    Plan,
+    scalars_in,
+)
 from backhand.program.scalars import Tree
 
 STACK = 1 << 15
@@ -98,7 +106,13 @@ class Writer:
         self.types = self._storage_types()
         self.numbers = self._constant_numbers()
         self._depth = 1
+        self._packed = 0
         self._fresh = 0
+
+    def begin(self, operation: Operation, position: int) -> None:
+        """Begin to write an operation, at its place in the plan."""
+        self.operation, self.position = operation, position
+        self._packed = 0
 
     # Lines.
 
@@ -246,8 +260,10 @@ class Writer:
         if size <= STACK:
             self.line(f"{C_TYPES[dtype]} {name}[{elements}];")
         else:
-            self.scratch = max(self.scratch, size)
-            self.line(f"{C_TYPES[dtype]} *const {name} = ({C_TYPES[dtype]} *)scratch;")
+            place = f"scratch + {self._packed}" if self._packed else "scratch"
+            self._packed += -(-size // ALIGNMENT) * ALIGNMENT
+            self.scratch = max(self.scratch, self._packed)
+            self.line(f"{C_TYPES[dtype]} *const {name} = ({C_TYPES[dtype]} *)({place});")
         return name
 
     def width(self, dtype: torch.dtype, length: int) -> int:
