@@ -117,6 +117,8 @@ def _primitives(
         return [_Primitive("copy", "copy", operands[1:], {}, target)]
     if name == "repeat_interleave":
         return _repeated(operands, keywords, target)
+    if name == "constant_pad_nd":
+        return _padded(operands, keywords, target)
     copy = target.reshaped(operands[0].shape) if name in COPIES else None
     if copy is not None:
         return [_Primitive("copy", "copy", operands[:1], {}, copy)]
@@ -142,6 +144,22 @@ def _assigned(call: Call) -> list[_Primitive]:
         fits = len(value.shape) <= len(region.shape)
         return [_Primitive("copy", "copy", (value,), {}, region)] if fits else []
     return [_Primitive("fill", "fill", (value,), {}, region)]
+
+
+def _padded(operands: tuple[Any, ...], keywords: dict[str, Any], target: View) -> list[_Primitive]:
+    """A border of one number around an array."""
+    if keywords or len(operands) > 3 or any(each < 0 for each in operands[1]):
+        return []
+    source, pads, value = (*operands, 0)[:3]
+    begin = [0] * (len(source.shape) - len(pads) // 2) + list(pads[-2::-2])
+    inside = target.indexed(
+        tuple(slice(at, at + n) for at, n in zip(begin, source.shape, strict=True))
+    )
+    assert inside is not None
+    return [
+        _Primitive("fill", "fill", (value,), {}, target),
+        _Primitive("copy", "copy", (source,), {}, inside),
+    ]
 
 
 def _repeated(

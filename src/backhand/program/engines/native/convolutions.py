@@ -3,8 +3,8 @@
 A convolution of one image is weight (outputs, K) @ columns (K, L): K = channels · kernel, L the
 positions, columns[c·kernel + k, p] = input[c, p · stride + k · dilation - padding], 0 past an
 edge. A transposed one adds such columns, weightᵀ @ input, to where they came from. What a weight's
-gradient needs is a convolution, too, with a kernel as large as the image: the columns are walked
-along whichever of kernel and positions is the longer.
+gradient needs is a convolution, too, with a kernel as large as the image: there the columns of all
+images are made for one channel at a time, which are summed.
 """
 
 from __future__ import annotations
@@ -92,7 +92,9 @@ def write_convolution(writer: Writer, operation: Operation) -> None:
     if writer.lanes is None:
         write = _write_transposed_plainly if is_transposed else _write_plainly
     else:
-        write = _write_transposed if is_transposed else _write_forward
+        by_taps = windows.kernel[1] > windows.positions[1]
+        forward = _write_by_channels if by_taps else _write_by_images
+        write = _write_transposed if is_transposed else forward
     write(writer, _Convolution(source, weight, out, start, windows))
 
 
@@ -125,55 +127,130 @@ def _grouped(window: Window, axis: int, groups: int) -> Window:
     )
 
 
-def _write_forward(writer: Writer, convolution: _Convolution) -> None:
+NEAR = 1 << 18
+"""Bytes of columns that are made at once: what a second-level cache surely holds."""
+
+
+def _at_once(writer: Writer, images: int, elements: int, itemsize: int) -> int:
+    """How many images' columns are made at once; each alone, where no row may depend on others."""
+    if writer.steady:
+        return 1
+    most = max(1, NEAR // max(elements * itemsize, 1))
+    return max(each for each in range(1, images + 1) if images % each == 0 and each <= most)
+
+
+def _write_by_images(writer: Writer, convolution: _Convolution) -> None:
+    """For some images at a time: weight (outputs, channels · kernel) @ columns."""
     source, out, windows = convolution.source, convolution.out, convolution.windows
     matrices = _as_matrices(writer, convolution.weight)
     _, outputs, depth = matrices.shape
+    images, groups = out.shape[:2]
     places = math.prod(windows.positions)
-    by_taps = windows.kernel[1] > windows.positions[1]
-    name = writer.pack_space(out.dtype, depth * places)
-    steps = (1, depth) if by_taps else (places, 1)
-    columns = Window(name, (depth, places), steps, 0, out.dtype)
-    flat, dense = _flattened(out), None
+    many = _at_once(writer, images, depth * places, out.dtype.itemsize)
+    length = many * places
+    space = writer.pack_space(out.dtype, depth * length)
+    columns = Window(space, (depth, length), (length, 1), 0, out.dtype)
+    flat = _flattened(out) if many == 1 else None
+    dense = None
     if flat is None:
-        space = writer.pack_space(out.dtype, outputs * places)
-        dense = Window(space, (outputs, places), (places, 1), 0, out.dtype)
-    with writer.loops(out.shape[:2]) as (n, group):
-        _write_columns(writer, _of_group(source, n, group), columns, windows, by_taps)
+        space = writer.pack_space(out.dtype, outputs * length)
+        dense = Window(space, (outputs, length), (length, 1), 0, out.dtype)
+    with writer.loops([groups, images // many]) as (group, block):
+        with writer.loops([many]) as (n,):
+            image = source.without_axis(1, group).without_axis(0, _nth(block, many, n))
+            _write_columns(writer, image, _from_column(columns, n, places), windows)
         start = convolution.bias
         if start is not None:
             start = start.without_axis(0, group)
-            start = replace(start, shape=(outputs, places), stride=(start.stride[0], 0))
-        target = dense if flat is None else _of_group(flat, n, group)
-        assert target is not None
+            start = replace(start, shape=(outputs, length), stride=(start.stride[0], 0))
+        target = dense or _of_group(flat or out, block, group)
         product = MatrixProduct(target, matrices.without_axis(0, group), columns, start)
         write_product(writer, product, (True, False))
         if dense is not None:
-            image = _of_group(out, n, group)
-            step = windows.positions[1]
-            write_copy(writer, replace(dense, shape=image.shape, stride=(places, step, 1)), image)
+            with writer.loops([many]) as (n,):
+                image = _of_group(out, _nth(block, many, n), group)
+                lies = (length, windows.positions[1], 1)
+                found = replace(_from_column(dense, n, places), shape=image.shape, stride=lies)
+                write_copy(writer, found, image)
+
+
+def _nth(block: str, many: int, n: str) -> str:
+    """The number of the n-th image of a block."""
+    return f"{block} * {many} + {n}" if many > 1 else block
+
+
+def _from_column(matrix: Window, n: str, places: int) -> Window:
+    """From the first of the n-th image's columns on."""
+    return replace(matrix, base=f"({matrix.base} + {n} * {places})") if n != "0" else matrix
+
+
+def _write_by_channels(writer: Writer, convolution: _Convolution) -> None:
+    """Where the kernel is as large as the images, as for a weight's gradient: the sum over some
+    channels at a time of weight (outputs, channels · kernel) @ columns (…, images · positions)."""
+    source, weight, out = convolution.source, convolution.weight, convolution.out
+    windows = convolution.windows
+    images, groups, outputs = out.shape[:3]
+    taps, places, channels = (
+        math.prod(windows.kernel),
+        math.prod(windows.positions),
+        source.shape[2],
+    )
+    many = _at_once(writer, channels, taps * images * places, out.dtype.itemsize)
+    depth, length = many * taps, images * places
+    space = writer.pack_space(out.dtype, depth * length)
+    turned = Window(space, (length, depth), (depth, 1), 0, out.dtype)
+    left = Window(
+        writer.pack_space(out.dtype, outputs * depth), (outputs, depth), (depth, 1), 0, out.dtype
+    )
+    space = writer.pack_space(out.dtype, outputs * length)
+    total = Window(space, (outputs, length), (length, 1), 0, out.dtype)
+    kernel = (outputs, many, *windows.kernel)
+    with writer.loops([groups]) as (group,):
+        with writer.loops(total.shape) as at:
+            value = writer.literal(0, out.dtype)
+            if convolution.bias is not None:
+                value = convolution.bias.at(group, at[0])
+            writer.line(f"{total.at(*at)} = {value};")
+        with writer.loops([channels // many]) as (block,):
+            some = weight.without_axis(0, group)
+            base = f"({some.base} + {block} * {many * some.stride[1]})"
+            some = replace(some, base=base, shape=kernel)
+            write_copy(writer, some, replace(left, shape=kernel, stride=contiguous_strides(kernel)))
+            with writer.loops([many]) as (n,):
+                data = source.without_axis(1, group).without_axis(1, _nth(block, many, n))
+                _write_columns(writer, data, _from_column(turned, n, taps), windows.turned())
+            product = MatrixProduct(total, left, turned.turned(), total)
+            write_product(writer, product, (True, False))
+        image = out.without_axis(1, group)
+        lies = (places, length, windows.positions[1], 1)
+        write_copy(writer, replace(total, shape=image.shape, stride=lies), image)
 
 
 def _write_transposed(writer: Writer, convolution: _Convolution) -> None:
+    """For some images at a time: weightᵀ (outputs · kernel, inputs) @ input, added to the image."""
     source, out, windows = convolution.source, convolution.out, convolution.windows
     matrices = _as_matrices(writer, convolution.weight)
-    depth, places = matrices.shape[2], math.prod(windows.positions)
-    columns = Window(
-        writer.pack_space(out.dtype, depth * places), (depth, places), (places, 1), 0, out.dtype
-    )
-    flat = _flattened(source)
-    if flat is None:
-        dense = _contiguous(source, writer.pack_space(out.dtype, math.prod(source.shape)))
-        write_copy(writer, source, dense)
-        flat = _flattened(dense)
-        assert flat is not None
-    with writer.loops(out.shape[:2]) as (n, group):
+    _, inputs, depth = matrices.shape
+    images, groups = out.shape[:2]
+    places = math.prod(windows.positions)
+    many = _at_once(writer, images, depth * places, out.dtype.itemsize)
+    length = many * places
+    space = writer.pack_space(out.dtype, depth * length)
+    columns = Window(space, (depth, length), (length, 1), 0, out.dtype)
+    space = writer.pack_space(out.dtype, inputs * length)
+    right = Window(space, (inputs, length), (length, 1), 0, out.dtype)
+    with writer.loops([groups, images // many]) as (group, block):
+        with writer.loops([many]) as (n,):
+            image = _of_group(source, _nth(block, many, n), group)
+            lies = (length, windows.positions[1], 1)
+            place = replace(_from_column(right, n, places), shape=image.shape, stride=lies)
+            write_copy(writer, image, place)
         left = matrices.without_axis(0, group).turned()
-        right = _of_group(flat, n, group)
         write_product(writer, MatrixProduct(columns, left, right), (True, False))
-        image = _of_group(out, n, group)
-        _write_begun(writer, image, convolution.bias, group)
-        _write_columns(writer, image, columns, windows, by_taps=False, added=True)
+        with writer.loops([many]) as (n,):
+            image = _of_group(out, _nth(block, many, n), group)
+            _write_begun(writer, image, convolution.bias, group)
+            _write_columns(writer, image, _from_column(columns, n, places), windows, added=True)
 
 
 def _write_plainly(writer: Writer, convolution: _Convolution) -> None:
@@ -253,65 +330,55 @@ def _as_matrices(writer: Writer, weight: Window) -> Window:
 
 
 def _write_columns(
-    writer: Writer,
-    data: Window,
-    columns: Window,
-    windows: _Windows,
-    by_taps: bool,
-    added: bool = False,
+    writer: Writer, data: Window, columns: Window, windows: _Windows, added: bool = False
 ) -> None:
-    """Copy an image's elements to its columns, or add its columns to an image's elements.
+    """Copy images' elements to their columns, or add the columns to where they came from.
 
     Args:
-        data: the image: channels, rows, columns.
-        by_taps: whether the innermost loop goes along the kernel, not along positions.
+        data: channels, rows, columns; as many channels as the columns are of. Turned windows
+            make, of each of some images, columns whose rows go along the kernel.
+        columns: (channels · kernel, positions), or turned (images · positions, kernel).
     """
     type_ = C_TYPES[data.dtype]
-    step_k, step_l = columns.stride
-    outer, inner = windows.kernel, windows.positions
-    outer_step, inner_step = step_k, step_l
-    if by_taps:
-        windows = windows.turned()
-        outer, inner = windows.kernel, windows.positions
-        outer_step, inner_step = step_l, step_k
     (height, width), (up, left) = windows.image, windows.padding
     (sy, sx), (dy, dx) = windows.stride, windows.dilation
-    taps = math.prod(windows.positions if by_taps else windows.kernel)
+    (rows, length), (taps_y, taps_x) = windows.positions, windows.kernel
     step_c, step_row, step_column = data.stride
-    with writer.loops([data.shape[0], *outer]) as (c, v, u), writer.block():
-        # Along x: where x · sx + u · dx - left is inside the image.
+    step_tap = columns.stride[0]
+    with writer.loops([data.shape[0], taps_y, taps_x]) as (c, v, u), writer.block():
         writer.line(f"const int shift = {u} * {dx} - {left};")
-        writer.line(f"int lo = shift < 0 ? ({sx - 1} - shift) / {sx} : 0;")
-        writer.line(f"int hi = shift < {width} ? ({width - 1} - shift) / {sx} + 1 : 0;")
-        writer.line(f"if (lo > {inner[1]}) lo = {inner[1]};")
-        writer.line(f"if (hi > {inner[1]}) hi = {inner[1]};")
-        writer.line("if (hi < lo) hi = lo;")
-        with writer.block(f"for (int y = 0; y < {inner[0]}; y++)"):
+        low, high = "0", str(length)
+        if not _stays_inside(windows, 1):
+            # Where x · sx + shift is inside the image.
+            writer.line(f"int low = shift < 0 ? ({sx - 1} - shift) / {sx} : 0;")
+            writer.line(f"int high = shift < {width} ? ({width - 1} - shift) / {sx} + 1 : 0;")
+            writer.line(f"if (low > {length}) low = {length};")
+            writer.line(f"if (high > {length}) high = {length};")
+            writer.line("if (high < low) high = low;")
+            low, high = "low", "high"
+        with writer.block(f"for (int y = 0; y < {rows}; y++)"):
             writer.line(f"const int at = y * {sy} + {v} * {dy} - {up};")
-            place = (
-                f"{c} * {taps * step_k} + ({v} * {outer[1]} + {u}) * {outer_step} + "
-                f"y * {inner[1] * inner_step}"
-            )
-            qualifier = "const " if added else ""
-            writer.line(f"{qualifier}{type_} *const column = {columns.base} + {place};")
-            outside = f"at < 0 || at >= {height}"
-            if added:
-                writer.line(f"if ({outside}) continue;")
-            else:
-                with writer.block(f"if ({outside})"):
-                    _write_zeros(writer, "0", str(inner[1]), inner_step)
+            place = f"(({c} * {taps_y} + {v}) * {taps_x} + {u}) * {step_tap} + y * {length}"
+            constant, other = ("const ", "") if added else ("", "const ")
+            writer.line(f"{constant}{type_} *const column = {columns.base} + {place};")
+            if not _stays_inside(windows, 0):
+                with writer.block(f"if (at < 0 || at >= {height})"):
+                    if not added:
+                        writer.line(f"for (int x = 0; x < {length}; x++) column[x] = 0;")
                     writer.line("continue;")
-                _write_zeros(writer, "0", "lo", inner_step)
-                _write_zeros(writer, "hi", str(inner[1]), inner_step)
+            if low != "0" and not added:
+                writer.line("for (int x = 0; x < low; x++) column[x] = 0;")
+                writer.line(f"for (int x = high; x < {length}; x++) column[x] = 0;")
             row = f"{data.offset} + {c} * {step_c} + at * {step_row} + shift * {step_column}"
-            whose = "" if added else "const "
-            writer.line(f"{whose}{type_} *const row = {data.base} + {row};")
+            writer.line(f"{other}{type_} *const row = {data.base} + {row};")
             element = f"row[x * {sx * step_column}]"
-            other = f"column[x * {inner_step}]"
+            text = f"{element} += column[x]" if added else f"column[x] = {element}"
             writer.line("BH_INDEPENDENT")
-            statement = f"{element} += {other}" if added else f"{other} = {element}"
-            writer.line(f"for (int x = lo; x < hi; x++) {statement};")
+            writer.line(f"for (int x = {low}; x < {high}; x++) {text};")
 
 
-def _write_zeros(writer: Writer, begin: str, end: str, step: int) -> None:
-    writer.line(f"for (int x = {begin}; x < {end}; x++) column[x * {step}] = 0;")
+def _stays_inside(windows: _Windows, axis: int) -> bool:
+    """Whether no position and tap of an axis lies past an edge of the image."""
+    reach = (windows.positions[axis] - 1) * windows.stride[axis]
+    reach += (windows.kernel[axis] - 1) * windows.dilation[axis]
+    return windows.padding[axis] == 0 and reach < windows.image[axis]

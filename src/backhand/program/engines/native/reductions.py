@@ -73,7 +73,7 @@ def write_sum(writer: Writer, operation: Operation) -> None:
         (split.kept[-1], split.kept_in[-1], split.kept_out[-1]) if split.kept else (1, 0, 0)
     )
     if len(split.over) > 1:
-        _write_fold(writer, operation, "0", lambda total, value: f"{total} + {value}", divisor)
+        _write_sum_over_axes(writer, operation, split, divisor)
         return
     k, k_in = (split.over[0], split.over_in[0]) if split.over else (split.reduced, 0)
     with writer.loops(outer) as indices:
@@ -85,6 +85,37 @@ def write_sum(writer: Writer, operation: Operation) -> None:
         result = replace(out, shape=(1, n), stride=(0, n_out))
         write_sums(
             writer, MatrixProduct(result, ones((1, k)), right, divisor=divisor), split.has_last
+        )
+
+
+def _write_sum_over_axes(
+    writer: Writer, operation: Operation, split: _Split, divisor: str | None
+) -> None:
+    """Sums over axes that are not one: vectors along the last, where its elements lie so."""
+    dtype, length = operation.target.dtype, split.over[-1]
+    width = writer.width(dtype, length)
+    if width == 1 or split.over_in[-1] != 1:
+        _write_fold(writer, operation, "0", lambda total, value: f"{total} + {value}", divisor)
+        return
+    kind = f"{C_TYPES[dtype]}_{width}"
+    whole = length - length % width
+    with writer.loops(split.kept) as outer, writer.block():
+        writer.line(f"{kind} total = {{0}};")
+        writer.line(f"{C_TYPES[dtype]} rest = 0;")
+        with writer.loops(split.over[:-1]) as inner, writer.block():
+            row = split.input.at(*outer, *inner, "0")
+            writer.line(f"const {C_TYPES[dtype]} *const row = &{row};")
+            writer.line(
+                f"for (int x = 0; x < {whole}; x += {width}) total += BH_LOAD({kind}, row + x);"
+            )
+            writer.line(f"for (int x = {whole}; x < {length}; x++) rest += row[x];")
+        folded = "total"
+        while width > 1:
+            folded = f"fold_{C_TYPES[dtype]}_{width}({folded})"
+            width //= 2
+        result = f"({folded} + rest)"
+        writer.line(
+            f"{split.output.at(*outer)} = {f'{result} / {divisor}' if divisor else result};"
         )
 
 
