@@ -33,6 +33,13 @@ def _one_thread_and_one_seed():
     torch.manual_seed(0)
 
 
+@pytest.fixture(autouse=True)
+def _products_as_measured_once(monkeypatch):
+    """From which size the BLAS takes products is measured for each cache folder, and tests make
+    many; here it is what was measured on some processor."""
+    monkeypatch.setattr("backhand.program.engines.native.measured.measure", lambda dtype: 32**3)
+
+
 @pytest.fixture
 def unchecked(monkeypatch):
     """Shapes and types are checked where layers, losses and rules are tested; what makes thousands

@@ -1,0 +1,139 @@
+"""A large step as calls of kernels: the C grows with what differs, and does what plain steps do."""
+
+from __future__ import annotations
+
+import copy
+
+import pytest
+import torch
+
+import backhand as bh
+from backhand.program import Native
+from backhand.program.engines.native.compile import vector_bytes
+from backhand.program.engines.native.emit import MOST_IN_ONE, write_c
+from program.engines.native_steps import tensors_of, train_both, worst
+
+LOSS = bh.MSELoss()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _own_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("BACKHAND_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def tied(depth: int) -> bh.Sequential:
+    layer, activation = bh.FullyConnected(6, 6), bh.Tanh()
+    return bh.Sequential([layer, activation] * depth)
+
+
+def blocks(depth: int) -> bh.Sequential:
+    def block() -> bh.Residual:
+        return bh.Residual(
+            bh.Sequential([bh.LayerNorm(6), bh.MultiHeadAttention(6, 2, causal=True)])
+        )
+
+    return bh.Sequential([block() for _ in range(depth)])
+
+
+def recurrent(time: int) -> bh.Sequential:
+    return bh.Sequential([bh.LSTM(6, 6)])
+
+
+def code_of(network, input):
+    step = bh.TrainingStep(network, LOSS, bh.Replay())
+    plan = step.record(input, torch.zeros_like(network.predict(input))).latest.plan
+    return write_c(plan, "step", vector_bytes())
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"), [(tied, (4, 6)), (blocks, (4, 5, 6))], ids=["tied", "blocks"]
+)
+def test_the_c_is_the_same_for_a_network_twice_as_deep(make, shape) -> None:
+    shallow, deep = (code_of(make(depth), torch.randn(shape)) for depth in (20, 40))
+    assert shallow.schedule
+    assert len(deep.schedule) > 1.8 * len(shallow.schedule)
+    assert abs(len(deep.text) - len(shallow.text)) < 0.05 * len(shallow.text)
+
+
+def test_the_c_is_the_same_for_a_series_twice_as_long() -> None:
+    short, long = (code_of(recurrent(time), torch.randn(4, time, 6)) for time in (40, 80))
+    assert long.text.count("kernel_") < 1.1 * short.text.count("kernel_")
+    assert len(long.text) < 1.2 * len(short.text)
+
+
+def test_a_small_step_is_one_function() -> None:
+    code = code_of(tied(2), torch.randn(4, 6))
+    assert not code.schedule
+    assert "kernel_" not in code.text
+
+
+@pytest.mark.parametrize("rule", [bh.SGD(), bh.Adam(), bh.Momentum()], ids=str)
+@pytest.mark.parametrize("gate", [None, bh.Gate(max_norm=0.1), bh.Accumulation(3)], ids=str)
+def test_a_deep_network_trains_as_plainly(rule, gate) -> None:
+    network = bh.Sequential(
+        [layer for _ in range(30) for layer in (bh.Residual(bh.FullyConnected(5, 5)), bh.Tanh())]
+    ).to(torch.float64)
+    network.learn_with(rule)
+    if gate is not None:
+        network.gate_with(gate)
+    inputs, targets = torch.randn(2, 64, 5).double()
+    step = bh.TrainingStep(copy.deepcopy(network), LOSS, Native()).record(inputs[:8], targets[:8])
+    assert "kernel_" in step.latest.bound.text
+    network, twin, losses, expected = train_both(network, LOSS, inputs, targets, steps=40)
+    assert worst(network, twin) < 1e-9
+    torch.testing.assert_close(losses, expected, rtol=1e-9, atol=1e-14)
+
+
+def test_the_same_bits_in_every_run_and_in_calls_of_one_step() -> None:
+    networks = []
+    for many in (True, False):
+        torch.manual_seed(0)
+        network = tied(30)
+        inputs, targets = torch.randn(2, 32, 6)
+        step = bh.TrainingStep(network, LOSS, Native())
+        if many:
+            step.run(inputs, targets, torch.arange(32), [0.1] * 4, 8)
+        else:
+            for rows in torch.arange(32).split(8):
+                step(inputs[rows], targets[rows], 0.1)
+        networks.append(network)
+    for one, other in zip(*(tensors_of(each).values() for each in networks), strict=True):
+        assert torch.equal(one, other)
+
+
+def test_every_random_call_of_a_deep_step_draws_its_own_numbers() -> None:
+    dropouts = [bh.Dropout(0.5) for _ in range(MOST_IN_ONE + 2)]
+    network = bh.Sequential([bh.Sum([each, each]) for each in dropouts[:30]])
+    step = bh.TrainingStep(network, LOSS, Native())
+    step.record(torch.ones(400, 1), torch.ones(400, 1))
+    assert "kernel_" in step.latest.bound.text
+    numbers = [
+        int(call[3])
+        for call in _calls(step.latest.bound._code.schedule)
+        if "bernoulli" in _kernel_text(step.latest.bound.text, call[1])
+    ]
+    assert len(numbers) == len(set(numbers)) == 60
+
+
+def test_a_row_out_of_range_names_the_layer_in_a_deep_step() -> None:
+    network = bh.Sequential([bh.Embedding(7, 6), *tied(30).layers])
+    step = bh.Prediction(network, Native())
+    rows = torch.zeros(3, dtype=torch.int64)
+    step(rows)
+    in_place = step.in_place(rows)
+    in_place.input[1] = 7
+    with pytest.raises(IndexError, match="Embedding"):
+        in_place()
+
+
+def _calls(schedule):
+    while schedule:
+        yield schedule[: schedule[0]]
+        schedule = schedule[schedule[0] :]
+
+
+def _kernel_text(text: str, number: int) -> str:
+    begin = text.index(f"static int64_t kernel_{number}(")
+    return text[begin : text.index("\n}\n", begin)]
