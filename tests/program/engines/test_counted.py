@@ -9,7 +9,7 @@ import pytest
 from backhand.program.engines.engine import CannotCompile
 from backhand.program.engines.native import cache, counted_compilation
 from backhand.program.engines.native.compile import load_library
-from backhand.program.engines.native.emit import ENTRY
+from backhand.program.engines.native.entry import ENTRY
 
 SOURCE = f"long {ENTRY}(void) {{ return %d; }}"
 

@@ -14,6 +14,11 @@ from backhand.program.engines.native.emit import MOST_IN_ONE, write_c
 from program.engines.native_steps import tensors_of, train_both, worst
 
 LOSS = bh.MSELoss()
+GATES = {
+    "none": lambda: None,
+    "clip": lambda: bh.Gate(max_norm=0.1),
+    "accumulate": lambda: bh.Accumulation(3),
+}
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -70,14 +75,13 @@ def test_a_small_step_is_one_function() -> None:
 
 
 @pytest.mark.parametrize("rule", [bh.SGD(), bh.Adam(), bh.Momentum()], ids=str)
-@pytest.mark.parametrize("gate", [None, bh.Gate(max_norm=0.1), bh.Accumulation(3)], ids=str)
+@pytest.mark.parametrize("gate", GATES)
 def test_a_deep_network_trains_as_plainly(rule, gate) -> None:
     network = bh.Sequential(
         [layer for _ in range(30) for layer in (bh.Residual(bh.FullyConnected(5, 5)), bh.Tanh())]
     ).to(torch.float64)
     network.learn_with(rule)
-    if gate is not None:
-        network.gate_with(gate)
+    network.gate_with(GATES[gate]())
     inputs, targets = torch.randn(2, 64, 5).double()
     step = bh.TrainingStep(copy.deepcopy(network), LOSS, Native()).record(inputs[:8], targets[:8])
     assert "kernel_" in step.latest.bound.text
