@@ -35,9 +35,13 @@ def _one_thread_and_one_seed():
 
 @pytest.fixture(autouse=True)
 def _products_as_measured_once(monkeypatch):
-    """From which size the BLAS takes products is measured for each cache folder, and tests make
-    many; here it is what was measured on some processor."""
-    monkeypatch.setattr("backhand.program.engines.native.measured.measure", lambda dtype: 32**3)
+    """What products cost is measured for each cache folder, and tests make many; here it is as on
+    some processor."""
+    from backhand.program.engines.native import measured
+
+    seconds = ((1e-6, 5e-6, 2e-5, 1e-4, 8e-4), (2e-6, 4e-6, 1e-5, 6e-5, 5e-4))
+    costs = measured.Costs(*seconds, tuple(1e-6 + each for each in seconds[1]), 1e-6)
+    monkeypatch.setattr(measured, "measure", lambda dtype: costs)
 
 
 @pytest.fixture

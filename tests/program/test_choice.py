@@ -36,18 +36,17 @@ def test_small_steps_are_native_and_large_ones_replayed() -> None:
     rows = 2_000_000_000 // 512**2 + 1
     large = bh.Prediction(network(512, 512), bh.Replay()).record(torch.empty(rows, 512))
     assert isinstance(choose(large.latest.plan), bh.Replay)
-    many = network(*[2] * 150)
-    step = bh.TrainingStep(many, bh.MSELoss(), bh.Replay()).record(SMALL[0][:, :2], SMALL[1])
-    assert isinstance(choose(step.latest.plan), bh.Replay)  # too many operations to write as C
+    deep = network(*[2] * 150)
+    step = bh.TrainingStep(deep, bh.MSELoss(), bh.Replay()).record(SMALL[0][:, :2], SMALL[1])
+    assert isinstance(choose(step.latest.plan), Native)  # many calls, few kernels
 
 
 def test_what_takes_long_to_compile_is_replayed_unless_native_is_asked_for(monkeypatch) -> None:
     inputs, targets = torch.randn(8, 20), torch.randn(8, 20)
-    few, many = network(*[20] * 6), network(*[20] * 46)
-    step = bh.TrainingStep(many, bh.MSELoss()).record(inputs, targets)  # 12 to 22 s of gcc
-    assert len(step.latest.plan.operations) <= choice.MOST_OPERATIONS
+    alike, different = network(*[20] * 46), network(*range(20, 65), 20)
+    step = bh.TrainingStep(different, bh.MSELoss()).record(inputs, targets)  # many seconds of gcc
     assert isinstance(step.engine, bh.Replay)
-    assert isinstance(bh.TrainingStep(few, bh.MSELoss()).record(inputs, targets).engine, Native)
+    assert isinstance(bh.TrainingStep(alike, bh.MSELoss()).record(inputs, targets).engine, Native)
     # Asked for, it is compiled, however long that takes.
     monkeypatch.setattr(choice, "LONGEST_COMPILATION", 0.0)
     asked = bh.TrainingStep(network(20, 20), bh.MSELoss(), Native()).record(inputs, targets)

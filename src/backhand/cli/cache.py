@@ -12,9 +12,14 @@ def cache(
 ) -> None:
     """Show the folder of compiled steps and what is in it, or clear it."""
     from backhand.program.engines.native import cache as kept
+    from backhand.program.engines.native import measured
 
     if clear:
         typer.echo(f"removed {kept.clear()} compiled steps from {kept.folder()}")
         return
     sizes = [path.stat().st_size for path in kept.libraries()]
     typer.echo(f"{kept.folder()}: {len(sizes)} compiled steps, {sum(sizes):,} bytes")
+    for name, costs in measured.kept().items():
+        size = costs.library_from
+        what = "never" if size == float("inf") else f"from {size:,} multiplications on"
+        typer.echo(f"measured on {name}: products are left to the BLAS {what}")

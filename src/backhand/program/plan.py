@@ -169,6 +169,11 @@ class Plan:
                 names_in(scalar.tree)
         return found
 
+    @property
+    def only_predicts(self) -> bool:
+        """Whether it goes forward only."""
+        return all(each.phase == "forward" for each in self.operations)
+
     def varying(self) -> set[int]:
         """The storages whose values depend on the arguments of a step."""
         found = {view.storage for view in self.arguments.values()}

@@ -13,15 +13,12 @@ from backhand.program.engines.native.compile import seconds_to_compile
 from backhand.program.engines.native.compiled import Compiled
 from backhand.program.engines.native.emit import Code
 from backhand.program.engines.native.engine import code_of
+from backhand.program.engines.native.measured import costs_for
 from backhand.program.engines.replay import Replay
 from backhand.program.plan import Plan
 
-LARGEST_WORK = 2_000_000_000
-"""Multiplications in a step's matrix products up to which Native is chosen: as far as it was
-measured to be the faster, by benchmarks/engines.py."""
-
-MOST_OPERATIONS = 400
-"""Operations of a plan up to which it is worth writing it as C."""
+MOST_OPERATIONS = 10_000
+"""Of a plan up to which it is written as C to see how long that would take to compile."""
 
 LONGEST_COMPILATION = 2.0
 """Seconds that compiling may be expected to take; Native(), asked for, takes as long as it does."""
@@ -30,23 +27,36 @@ _said: set[str] = set()
 
 
 def choose(plan: Plan) -> Engine:
-    """Native for small steps that compile soon, else Replay.
+    """Native for what compiles soon and is not slower by its products, else Replay.
 
-    At most LARGEST_WORK, MOST_OPERATIONS and LONGEST_COMPILATION, whatever is compiled already:
-    what a step's bits are shall not depend on that.
+    What products and calls cost is measured once on a machine; see Costs. Whether a plan is
+    compiled already counts for nothing: what a step's bits are shall not depend on that.
     """
     return Replay() if _worth_compiling(plan, "step") is None else Native()
 
 
 def _worth_compiling(plan: Plan, name: str) -> Code | None:
     """The plan as C, where that is the choice."""
-    if multiplications(plan) > LARGEST_WORK or len(plan.operations) > MOST_OPERATIONS:
+    if len(plan.operations) > MOST_OPERATIONS or _is_faster_replayed(plan):
         return None
     try:
         code = code_of(plan, name)
     except NotNative:
         return None
     return code if seconds_to_compile(code.text) <= LONGEST_COMPILATION else None
+
+
+def _is_faster_replayed(plan: Plan) -> bool:
+    """Whether what is gained in calls is lost in products: by what they cost on this machine."""
+    costs = costs_for(plan)
+    native = replayed = 0.0
+    for operation in plan.operations:
+        known = costs.get(operation.target.dtype)
+        work = operation.multiplications
+        if known is not None:
+            native += known.native(work, plan.only_predicts) if work else 0.0
+            replayed += known.replayed(work) if work else known.call
+    return native > replayed
 
 
 def bind(
@@ -77,11 +87,6 @@ def bind(
         _say(f"Replay runs the steps, not {type(engine or Native()).__name__}: {problem}")
     replay = Replay()
     return replay, replay.bind(plan, outside, name)
-
-
-def multiplications(plan: Plan) -> int:
-    """Of all matrix products in a step."""
-    return sum(each.multiplications for each in plan.operations)
 
 
 def _say(message: str) -> None:

@@ -80,7 +80,7 @@ def write_c(
         NotNative: an operation cannot be written; says which.
     """
     lanes = {dtype: vector_bytes // dtype.itemsize for dtype in (torch.float32, torch.float64)}
-    steady = all(each.phase == "forward" for each in plan.operations)
+    steady = plan.only_predicts
     writer = Writer(plan, lanes, steady, library_from)
     scalar_names = tuple(sorted(plan.scalar_names()))
     storages = tuple(

@@ -9,7 +9,7 @@ from torch import Tensor
 from backhand.program.engines.native.compile import vector_bytes
 from backhand.program.engines.native.compiled import Compiled
 from backhand.program.engines.native.emit import Code, write_c
-from backhand.program.engines.native.measured import library_from
+from backhand.program.engines.native.measured import costs_for
 from backhand.program.plan import Plan
 
 
@@ -42,4 +42,6 @@ def code_of(plan: Plan, name: str) -> Code:
     Raises:
         NotNative: the plan has an operation that cannot be written as C.
     """
-    return write_c(plan, name, vector_bytes(), library_from(plan))
+    costs = costs_for(plan)
+    library_from = {dtype: each.library_from for dtype, each in costs.items()}
+    return write_c(plan, name, vector_bytes(), library_from)

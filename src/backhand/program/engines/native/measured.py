@@ -11,12 +11,15 @@ from __future__ import annotations
 import functools
 import json
 import math
-from collections.abc import Callable
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from itertools import chain
 from time import perf_counter
+from typing import Any
 
 import torch
+from torch import Tensor
 
 from backhand.program.calls import View
 from backhand.program.engines.engine import CannotCompile
@@ -27,80 +30,155 @@ from backhand.program.engines.native.compiled import Compiled
 from backhand.program.engines.native.emit import write_c
 from backhand.program.plan import OUTSIDE, Operation, Plan, Storage
 
-SIDES = (16, 32, 64, 128)
+SIDES = (16, 32, 64, 128, 256)
 """Of the square matrices whose products are timed. What is smaller than the first is never left
 to the library: there its call costs as much as the product."""
 
-ROUNDS = 40
-"""Of both in turn; the best of each counts, for the machine's other work only makes them slower."""
+ROUNDS = 20
+"""Of all in turn; the best of each counts, for the machine's other work only makes them slower."""
 
 FILE = "products.json"
 """In the cache folder."""
 
 
-def library_from(plan: Plan) -> dict[torch.dtype, float]:
-    """Multiplications of a product from which the BLAS is the faster, for each real dtype.
+@dataclass(frozen=True)
+class Costs:
+    """Seconds that a product takes on this machine, for each of SIDES, and a call of torch.
 
-    Nothing is measured where all products of a plan are small, or there is no BLAS.
+    Attributes:
+        own: by the C written here; infinite where none can be compiled.
+        library: by the BLAS that torch brings, called from C; infinite where that is not shown.
+        torch: by a call of torch.
+        call: of torch, on tensors so small that nothing else counts.
     """
+
+    own: tuple[float, ...]
+    library: tuple[float, ...]
+    torch: tuple[float, ...]
+    call: float
+
+    @property
+    def library_from(self) -> float:
+        """Multiplications of a product from which the library is the faster; infinite for none."""
+        best = math.inf
+        for side, own, library in zip(SIDES[::-1], self.own[::-1], self.library[::-1], strict=True):
+            if library > own:
+                break
+            best = side**3
+        return best
+
+    def native(self, multiplications: int, steady: bool) -> float:
+        """Seconds of a product in a compiled step; in a steady one the library takes none."""
+        own = _seconds(self.own, multiplications)
+        if steady or multiplications < self.library_from:
+            return own
+        return _seconds(self.library, multiplications)
+
+    def replayed(self, multiplications: int) -> float:
+        """Seconds of a product in a replayed step."""
+        return max(self.call, _seconds(self.torch, multiplications))
+
+
+def _seconds(table: Sequence[float], multiplications: int) -> float:
+    """By the rate of the largest side whose product is not larger."""
+    at = max((n for n, side in enumerate(SIDES) if side**3 <= multiplications), default=0)
+    return table[at] * multiplications / SIDES[at] ** 3
+
+
+def costs_for(plan: Plan) -> dict[torch.dtype, Costs]:
+    """What products cost, for each real dtype in which a plan has one that is not plainly small."""
     dtypes = {
         each.target.dtype for each in plan.operations if each.multiplications >= SIDES[0] ** 3
     }
-    if blas_addresses() is None:
-        return {}
     return {dtype: _known(dtype) for dtype in sorted(dtypes & NAMES.keys(), key=str)}
 
 
-def known() -> dict[str, float]:
+def kept() -> dict[str, Costs]:
     """What has been measured and kept, by processor, dtype and number of threads."""
     try:
         found = json.loads((cache.folder() / FILE).read_text())
-        return {str(key): float(value) for key, value in found.items()}
-    except (OSError, ValueError, AttributeError, TypeError):
+        return {str(key): _read(each) for key, each in found.items()}
+    except (OSError, ValueError, AttributeError, TypeError, KeyError):
         return {}
 
 
-def _known(dtype: torch.dtype) -> float:
+def _read(written: dict[str, Any]) -> Costs:
+    """What was written as JSON.
+
+    Raises:
+        ValueError, TypeError, KeyError: it is something else.
+    """
+    own, library, by_torch = (
+        tuple(map(float, written[name])) for name in ("own", "library", "torch")
+    )
+    if not len(own) == len(library) == len(by_torch) == len(SIDES):
+        raise ValueError("it was measured for other sizes")
+    return Costs(own, library, by_torch, float(written["call"]))
+
+
+def _known(dtype: torch.dtype) -> Costs:
     return _measured(dtype, torch.get_num_threads(), cache.folder())
 
 
 @functools.cache
-def _measured(dtype: torch.dtype, threads: int, folder: object) -> float:
+def _measured(dtype: torch.dtype, threads: int, folder: object) -> Costs:
     """From the cache folder, else measured and kept there."""
     key = f"{processor()}, {str(dtype).removeprefix('torch.')}, {threads} threads"
-    kept = known()
-    if key not in kept:
-        kept[key] = measure(dtype)
-        cache.write(FILE, json.dumps(kept, indent=1).encode())
-    return kept[key]
+    known = kept()
+    if key not in known:
+        known[key] = measure(dtype)
+        text = json.dumps({name: asdict(each) for name, each in known.items()}, indent=1)
+        cache.write(FILE, text.encode())
+    return known[key]
 
 
-def measure(dtype: torch.dtype) -> float:
-    """Multiplications of a square product from which, on this machine, the BLAS is the faster.
+def measure(dtype: torch.dtype) -> Costs:
+    """Time products of square matrices, in each of the three ways; takes about a second."""
+    ways: list[list[Callable[[], object]]] = []
+    for library_from in (math.inf, 0):
+        try:
+            can = library_from > 0 or blas_addresses() is not None
+            ways.append(_steps(dtype, library_from) if can else [])
+        except CannotCompile:
+            ways.append([])
+    ways.append(
+        [partial(_products_of_torch, torch.ones(side, side, dtype=dtype)) for side in SIDES]
+    )
+    own, library, by_torch = _times(ways)
+    one = torch.ones(1, dtype=dtype)
+    call = min(_time(lambda: [torch.mul(one, one, out=one) for _ in range(60)]) for _ in range(20))
+    return Costs(own, library, by_torch, call / 60)
 
-    Infinite where it never is, or no C can be compiled.
-    """
-    try:
-        own, library = _steps(dtype, math.inf), _steps(dtype, 0)
-    except CannotCompile:
-        return math.inf
-    best = math.inf
-    for side, mine, theirs in zip(SIDES[::-1], own[::-1], library[::-1], strict=True):
-        if _time(theirs, mine) > 1:
-            break
-        best = side**3
-    return best
+
+def _products_of_torch(matrix: Tensor) -> None:
+    out = torch.empty_like(matrix)
+    for _ in range(_times_over(len(matrix))):
+        torch.mm(matrix, matrix.t(), out=out)
+        torch.mm(matrix, matrix, out=out)
+        torch.mm(matrix.t(), matrix, out=out)
 
 
-def _time(step: Callable[[], object], other: Callable[[], object]) -> float:
-    """How long one takes, as a share of the other."""
-    seconds = [math.inf, math.inf]
-    for _ in range(ROUNDS):
-        for at, each in enumerate((step, other)):
-            begun = perf_counter()
-            each()
-            seconds[at] = min(seconds[at], perf_counter() - begun)
-    return seconds[0] / seconds[1]
+def _times_over(side: int) -> int:
+    """How often the three products of a layer are taken at once, for a clock to see them."""
+    return int(max(1, 32**3 * 8 // side**3))
+
+
+def _times(ways: Sequence[Sequence[Callable[[], object]]]) -> list[tuple[float, ...]]:
+    """The least time of a product in each way, for each side; infinite where there is no way."""
+    found = [[math.inf] * len(SIDES) for _ in ways]
+    for at, side in enumerate(SIDES):
+        for _ in range(ROUNDS):
+            for way, steps in enumerate(ways):
+                if steps:
+                    seconds = _time(steps[at]) / (3 * _times_over(side))
+                    found[way][at] = min(found[way][at], seconds)
+    return [tuple(each) for each in found]
+
+
+def _time(step: Callable[[], object]) -> float:
+    begun = perf_counter()
+    step()
+    return perf_counter() - begun
 
 
 def _steps(dtype: torch.dtype, library: float) -> list[Callable[[], object]]:
@@ -116,7 +194,7 @@ def _steps(dtype: torch.dtype, library: float) -> list[Callable[[], object]]:
     each = len(calls) // len(SIDES)
     steps: list[Callable[[], object]] = []
     for at, side in enumerate(SIDES):
-        some = calls[at * each : (at + 1) * each] * max(1, (SIDES[-1] // side) ** 3 // 8)
+        some = calls[at * each : (at + 1) * each] * _times_over(side)
         schedule = tuple(chain.from_iterable(some))
         steps.append(Compiled(plan, matrices, replace(code, schedule=schedule)).run)
     return steps
