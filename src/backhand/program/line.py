@@ -99,9 +99,12 @@ def record_training(
         value = loss.forward(prediction, targets)
         recorder.phase = "backward"
 
+        predictions = [prediction]
+        del prediction  # nobody holds what is large longer than a plain step would
+
         def backward() -> None:
-            error = loss.backward(prediction, targets)
-            network.propagate(_aligned(error), memory, Live(RATE, recorder.payload))
+            errors = [_aligned(loss.backward(predictions.pop(), targets))]
+            network.propagate(errors.pop(), memory, Live(RATE, recorder.payload))
             recorder.phase = "update"
 
         rehearsed(rehearsal, backward)
