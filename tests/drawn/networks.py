@@ -87,7 +87,7 @@ class Drawer:
         self.between: list[Callable[[int], bh.Layer]] = [
             case.of_width
             for case in LAYERS
-            if case.of_width is not None and (not exact or (case.native and not case.draws))
+            if case.of_width is not None and not (exact and case.draws)
         ]
 
     def learner(self) -> Learner:
