@@ -1,4 +1,4 @@
-"""A layer reads in a minute: no file of the layers, networks and losses is long, and no method."""
+"""A layer, and the contract it keeps, reads in a minute: no file there is long, and no method."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from pathlib import Path
 import backhand
 
 ROOMS = ("layers", "networks", "losses")
-FILES = [file for room in ROOMS for file in (Path(backhand.__file__).parent / room).rglob("*.py")]
+SOURCE = Path(backhand.__file__).parent
+FILES = [
+    *SOURCE.glob("layer*.py"),
+    *(file for room in ROOMS for file in (SOURCE / room).rglob("*.py")),
+]
 
 
 def test_no_file_has_over_300_lines_and_no_method_over_40() -> None:

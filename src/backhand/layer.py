@@ -6,14 +6,14 @@ the outermost backward settles.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from typing import Any
 
 import torch
 from torch import Tensor
 
-from backhand.arguments import checked_rate, instance, shown
+from backhand.arguments import checked_rate, shown
 from backhand.constructed import constructor_of, written
 from backhand.given import (
     NUMBERS,
@@ -24,41 +24,24 @@ from backhand.given import (
     are_tensors,
     in_dtypes,
 )
-from backhand.learning.buffer import Buffer
-from backhand.learning.gates import Gate
-from backhand.learning.parameter import Parameter, lay_side_by_side
-from backhand.learning.rules import UpdateRule
+from backhand.layer_expectations import LayerError, LayerExpectations
+from backhand.layer_tree import LayerTree
+from backhand.learning.parameter import Parameter
 from backhand.learning.settling import settled_after
-from backhand.learning.storage import checked_target
 from backhand.values import (
     Shape,
     Value,
     aligned_all,
     dtype_of,
-    misfit,
     ordinary,
     plain_shape,
-    settled,
     shape_of,
 )
 
-SameLayer = TypeVar("SameLayer", bound="Layer")
-Part = TypeVar("Part", Parameter, Buffer)
+__all__ = ["Layer", "LayerError", "forward_of"]
 
 
-class LayerError(ValueError):
-    """A layer was given what it cannot take; the message begins with its path in the network."""
-
-    def __init__(self, message: str) -> None:
-        super().__init__(message)
-        self.path: list[str] = []
-
-    def __str__(self) -> str:
-        message = str(self.args[0])
-        return f"{'.'.join(self.path)}: {message}" if self.path else message
-
-
-class Layer:
+class Layer(LayerTree, LayerExpectations):
     """A function with weights, and its derivative, both written by hand.
 
     An author writes `forward` and `propagate`. A user calls the layer, then `backward`;
@@ -202,16 +185,6 @@ class Layer:
             return False
         return True
 
-    def float_dtype(self) -> torch.dtype:
-        """The dtype of the first weight or buffer of floats; without one, torch's default."""
-        for _, layer in self.layers_by_path():
-            parts: list[Parameter | Buffer] = [*layer.own_parameters().values()]
-            for part in [*parts, *layer.own_buffers().values()]:
-                dtype: torch.dtype = part.value.dtype
-                if dtype.is_floating_point:
-                    return dtype
-        return torch.get_default_dtype()
-
     def check_values(self, input: Any) -> None:
         """Refuse input values that this layer cannot take, as tokens out of range.
 
@@ -221,136 +194,6 @@ class Layer:
         Raises:
             LayerError: a value is out of range; names the layer.
         """
-
-    # The layers, parameters and buffers inside.
-
-    def children(self) -> dict[str, Layer]:
-        """The layers directly inside, by name: attributes that are layers, or lists of them."""
-        found: dict[str, Layer] = {}
-        for name, value in vars(self).items():
-            if isinstance(value, Layer):
-                found[name] = value
-            elif isinstance(value, list | tuple):
-                items = ((f"{name}.{i}", item) for i, item in enumerate(value))
-                found.update((path, item) for path, item in items if isinstance(item, Layer))
-        return found
-
-    def layers_by_path(self) -> Iterator[tuple[str, Layer]]:
-        """This layer (path "") and all inside, parents first, each once, by its first path."""
-        seen: set[Layer] = set()
-        waiting: list[tuple[str, Layer]] = [("", self)]
-        while waiting:
-            path, layer = waiting.pop()
-            if layer in seen:  # and so all inside it: paths double at every level
-                continue
-            seen.add(layer)
-            yield path, layer
-            inside = reversed(layer.children().items())
-            waiting += [(f"{path}.{name}" if path else name, child) for name, child in inside]
-
-    def own_parameters(self) -> dict[str, Parameter]:
-        """The parameters directly in this layer, by attribute name."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, Parameter)}
-
-    def own_buffers(self) -> dict[str, Buffer]:
-        """The buffers directly in this layer, by attribute name."""
-        return {name: value for name, value in vars(self).items() if isinstance(value, Buffer)}
-
-    def parameters(self) -> dict[str, Parameter]:
-        """Every parameter inside by path ("2.branch.0.weight"); a shared one by its first path."""
-        return self._by_path(Layer.own_parameters)
-
-    def buffers(self) -> dict[str, Buffer]:
-        """Every buffer inside by path ("0.mean"); a shared one by its first path."""
-        return self._by_path(Layer.own_buffers)
-
-    def _by_path(self, own: Callable[[Layer], dict[str, Part]]) -> dict[str, Part]:
-        found: dict[str, Part] = {}
-        seen: set[Part] = set()
-        for path, layer in self.layers_by_path():
-            for name, part in own(layer).items():
-                if part not in seen:
-                    seen.add(part)
-                    found[f"{path}.{name}" if path else name] = part
-        return found
-
-    def parts(self) -> dict[str, Parameter | Buffer]:
-        """Every parameter and buffer inside by path: what is learnt, and so what is saved."""
-        return {**self.parameters(), **self.buffers()}
-
-    def lasting_tensors(self) -> dict[str, Tensor]:
-        """Every tensor that lasts from one step to the next, by path.
-
-        Weights ("0.weight"), what rules remember of them ("0.weight.velocity"), what gates have
-        summed ("0.weight.gate.sum"), buffers ("1.mean").
-        """
-        found: dict[str, Tensor] = {}
-        for path, part in self.parts().items():
-            for name, tensor in part.tensors().items():
-                found[f"{path}.{name}" if name else path] = tensor
-        for path, parameter in self.parameters().items():
-            held = parameter.gate.tensors(parameter) if parameter.gate is not None else {}
-            found.update({f"{path}.gate.{name}": tensor for name, tensor in held.items()})
-        return found
-
-    # What holds for all parameters and buffers inside at once.
-
-    def learn_with(
-        self: SameLayer, rule: UpdateRule, where: Callable[[Parameter], bool] | None = None
-    ) -> SameLayer:
-        """Set the update rule of the parameters inside, with fresh state.
-
-        Args:
-            rule: what updates them.
-            where: chooses among them, each given by itself; default all. What is not chosen keeps
-                the rule it has: `network.learn_with(AdamW(weight_decay=0.0))`, then
-                `network.learn_with(AdamW(), where=lambda weight: weight.value.dim() > 1)`, decays
-                no bias and no norm.
-
-        Raises:
-            TypeError: the rule is none, as a class or a name.
-            ValueError: there are parameters, and `where` chooses none.
-        """
-        instance(f"{type(self).__name__}.learn_with", "rule", rule, UpdateRule)
-        found = self.parameters().values()
-        parameters = [each for each in found if where is None or where(each)]
-        if found and not parameters:
-            raise ValueError(f"learn_with: where chose none of {len(found)} parameters")
-        for parameter in parameters:
-            parameter.learn_with(rule)
-        lay_side_by_side(parameters)
-        return self
-
-    def gate_with(self: SameLayer, gate: Gate | None) -> SameLayer:
-        """Set one gate before every parameter inside (None: learn at once, as at first)."""
-        if gate is not None:
-            instance(f"{type(self).__name__}.gate_with", "gate", gate, Gate)
-        for parameter in self.parameters().values():
-            parameter.gate_with(gate)
-        return self
-
-    def freeze(self: SameLayer, frozen: bool = True) -> SameLayer:
-        """Keep all parameters and buffers inside as they are; `freeze(False)` lets them learn.
-
-        What was never updated under its rule has no state while it is frozen; else the state waits.
-        """
-        for part in self.parts().values():
-            part.frozen = frozen
-        lay_side_by_side(self.parameters().values())
-        return self
-
-    def to(self: SameLayer, target: torch.dtype | torch.device | str) -> SameLayer:
-        """Convert every parameter, its state and every buffer, in this very layer.
-
-        A dtype is for floating-point tensors, and buffers that keep their own are left alone.
-
-        Raises:
-            TypeError: neither a floating-point dtype nor a device.
-        """
-        target = checked_target(type(self).__name__, target)
-        for part in self.parts().values():
-            part.to(target)
-        return self
 
     # How a layer is written down.
 
@@ -371,57 +214,6 @@ class Layer:
         except AttributeError:
             return f"{type(self).__name__}(…)"
 
-    # Checks for authors; no tensor is read for them.
-
-    def settled_input(self, input: Any) -> Any:
-        """The input as `forward` takes it: without autograd's history, contiguous and aligned.
-
-        Raises:
-            LayerError: it is neither a dense tensor nor a tuple of such.
-        """
-        try:
-            return settled(input)
-        except (AttributeError, RuntimeError):  # looked into where it fails: calls are many
-            self.expect_value(input, "an input")
-            raise
-
-    def expect_value(self, value: Any, name: str) -> None:
-        """Refuse what is neither a dense tensor nor a tuple of such."""
-        found = misfit(value)
-        if found is not None:
-            raise LayerError(
-                f"{shown(self)} expected {name} of a dense tensor or a tuple of such, got {found}"
-            )
-
-    def expect_tensor(self, input: Any, floats: bool = True) -> None:
-        """Refuse an input that is not one tensor, dense, and of floats where they are wanted."""
-        if not isinstance(input, Tensor):
-            raise LayerError(f"{self!r} expected one tensor, got a {type(input).__name__}")
-        if input.layout is not torch.strided:
-            raise LayerError(f"{self!r} expected a dense tensor, got one of {input.layout}")
-        if floats and not input.is_floating_point():
-            raise LayerError(f"{self!r} expected a tensor of floats, got {input.dtype}")
-
-    def expect_like(self, input: Tensor, like: Tensor) -> None:
-        """Refuse an input that is of another dtype or on another device than `like`."""
-        if input.dtype is not like.dtype:
-            raise LayerError(f"{self!r} expected input of {like.dtype}, got {input.dtype}")
-        self.expect_beside(input, like)
-
-    def expect_beside(self, input: Tensor, like: Tensor) -> None:
-        """Refuse an input that is on another device than `like`."""
-        if input.device != like.device:
-            raise LayerError(f"{self!r} expected input on {like.device}, got {input.device}")
-
-    def expect_features(self, input: Tensor, features: int, like: Tensor) -> None:
-        """Refuse an input whose last axis is not `features` long, or that is not as `like` is."""
-        self.expect_tensor(input, floats=False)
-        if input.shape[-1:] != (features,):
-            raise LayerError(
-                f"{self!r} expected input (batch, {features}), got {tuple(input.shape)}"
-            )
-        self.expect_like(input, like)
-
 
 def forward_of(layer: Layer, input: Any, training: bool) -> tuple[Any, Any]:
     """The layer's output and memory.
@@ -437,12 +229,3 @@ def forward_of(layer: Layer, input: Any, training: bool) -> tuple[Any, Any]:
             f"propagate needs (None where it needs nothing), got {kind}"
         )
     return found
-
-
-def placed(problem: Exception, name: str, child: Layer) -> Exception:
-    """Write on a child's exception, as it passes its container, which child raised it."""
-    if isinstance(problem, LayerError):
-        problem.path.insert(0, name)
-    else:
-        problem.add_note(f"in layer {name}: {child!r}")
-    return problem

@@ -15,7 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backhand.arguments import LARGEST, instance, whole
-from backhand.layer import Layer, LayerError, forward_of, placed
+from backhand.layer import Layer, LayerError, forward_of
+from backhand.layer_expectations import placed
 from backhand.networks.parts import check_child
 from backhand.networks.sharing import layers_in, share_repeated
 

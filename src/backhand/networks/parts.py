@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from backhand.layer import Layer, forward_of, placed
+from backhand.layer import Layer, forward_of
+from backhand.layer_expectations import placed
 
 
 def forward_child(child: Layer, name: str, input: Any, training: bool) -> tuple[Any, Any]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from backhand.layer import Layer, forward_of, placed
+from backhand.layer import Layer, forward_of
+from backhand.layer_expectations import placed
 from backhand.networks.parts import check_child
 from backhand.networks.sharing import layers_in, share_repeated
 
