@@ -1,4 +1,4 @@
-"""A regressor's targets: wild ones, bursts, drifts and other units; weights of rows."""
+"""A regressor's targets: wild ones, bursts, drifts and other units."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import pandas as pd
 import pytest
 import torch
 
-import backhand as bh
 from backhand.estimators.online import OnlineRegressor
 from backhand.estimators.online.scale import WINDOW, TargetScale
 from backhand.layers.bounded_error import LARGEST, LEAST, PACE, BoundedError
@@ -97,24 +96,6 @@ def test_many_rows_are_learnt_as_each_is() -> None:
     ):
         torch.testing.assert_close(left, right, rtol=1e-5, atol=1e-6)
     assert vars(one._targets) == vars(many._targets)
-
-
-def test_a_weight_multiplies_the_rate() -> None:
-    weighed, faster = (OnlineRegressor(seed=0, rule=bh.SGD()) for _ in range(2))
-    for n in range(100):
-        x, y, w = {"a": n % 7}, float(n % 7), 0.5 + n % 3
-        weighed.learn_one(x, y, w=w)
-        faster.learning_rate = 0.005 * w
-        faster.learn_one(x, y)
-    assert weighed.predict_one({"a": 3}) == faster.predict_one({"a": 3})
-    raw = weighed._outputs_for({"a": 3})
-    weighed.learn_one({"a": 3}, 5.0, w=0)
-    assert weighed._outputs_for({"a": 3}) == pytest.approx(raw, abs=0.02)  # the mean of a moves
-    for w, kind in ((-1.0, ValueError), (float("nan"), ValueError), ("1", TypeError)):
-        with pytest.raises(kind, match="w"):
-            weighed.learn_one({"a": 3}, 5.0, w=w)
-    with pytest.raises(ValueError, match="2 rows, and 2 targets of 1 weights"):
-        weighed.learn_many(pd.DataFrame({"a": [1, 2]}), pd.Series([1, 2]), w=[1])
 
 
 def test_targets_that_never_vary_are_predicted() -> None:

@@ -15,6 +15,7 @@ from backhand.estimators.online.contents import distinct
 from backhand.estimators.online.estimator import Features, OnlineEstimator
 from backhand.estimators.online.learner import Learner
 from backhand.estimators.online.river_bases import MiniBatchClassifier
+from backhand.estimators.online.weights import rate_for, rates_for
 from backhand.layer import Layer
 from backhand.layers.open_classes import OpenClasses
 from backhand.layers.standardized import Standardized
@@ -86,18 +87,21 @@ class OnlineClassifier(OnlineEstimator, MiniBatchClassifier):
     def _multiclass(self) -> bool:
         return True
 
-    def learn_one(self, x: Features, y: Any) -> None:
+    def learn_one(self, x: Features, y: Any, w: float = 1.0) -> None:
         """Learn from one row.
 
         Args:
             x: the features by name: numbers; None or NaN is missing.
             y: its label.
+            w: the row's weight, which multiplies the learning rate; 0 leaves the weights.
 
         Raises:
             TypeError: a value is no number, or the label is None or not hashable.
-            ValueError: a value is infinite, or more classes appear than max_classes.
+            ValueError: a value is infinite, more classes appear than max_classes, or the weight is
+                less than 0 or not finite.
             NonFiniteLoss: the weights have run away.
         """
+        rate = rate_for(self, w)
         place = self._classes.get(y)
         if place is None:
             self._expect_room_for(y)
@@ -106,7 +110,7 @@ class OnlineClassifier(OnlineEstimator, MiniBatchClassifier):
             place = self._open(y, learner)
             learner = self._learner_for(x)  # which may have grown
         learner.target[0] = place
-        learner.learn(self.learning_rate)
+        learner.learn(rate)
 
     def predict_proba_one(self, x: Features, **kwargs: Any) -> dict[Any, float]:
         """The probability of each class seen so far; empty before the first."""
@@ -122,11 +126,19 @@ class OnlineClassifier(OnlineEstimator, MiniBatchClassifier):
         logits = self._outputs_for(x)  # of a class not seen yet: hopelessly small
         return self.classes_[logits.index(max(logits))]
 
-    def learn_many(self, X: pd.DataFrame, y: pd.Series) -> None:
-        """Learn from the rows of a DataFrame, one by one: as learn_one for each, in one call."""
+    def learn_many(self, X: pd.DataFrame, y: pd.Series, w: Any = None) -> None:
+        """Learn from the rows of a DataFrame, one by one: as learn_one for each, in one call.
+
+        Args:
+            X, y: the rows and their labels.
+            w: a weight for each row; default 1 for all.
+        """
         labels = list(y)
-        if len(labels) != len(X):
-            raise ValueError(f"learn_many: {len(X)} rows, and {len(labels)} labels")
+        rates = rates_for(self, w, len(X))
+        if not len(labels) == len(rates) == len(X):
+            raise ValueError(
+                f"learn_many: {len(X)} rows, and {len(labels)} labels of {len(rates)} weights"
+            )
         for label in dict.fromkeys(labels):
             if label not in self._classes:
                 self._expect_room_for(label)
@@ -136,8 +148,7 @@ class OnlineClassifier(OnlineEstimator, MiniBatchClassifier):
             if at == len(labels) or label not in self._classes:
                 places = [self._classes[each] for each in labels[begin:at]]
                 targets = torch.tensor(places, dtype=torch.int64)
-                rates = [self.learning_rate] * (at - begin)
-                learner.learn_rows(rows[begin:at], targets, rates)
+                learner.learn_rows(rows[begin:at], targets, rates[begin:at])
                 begin = at
                 if at < len(labels):
                     self._open(label, learner)

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from backhand.arguments import real
 from backhand.estimators.online.estimator import Features, OnlineEstimator
 from backhand.estimators.online.learner import Learner
 from backhand.estimators.online.river_bases import MiniBatchRegressor
 from backhand.estimators.online.scale import TargetScale
+from backhand.estimators.online.weights import rate_for, rates_for
 from backhand.layer import Layer
 from backhand.layers.bounded_error import BoundedError
 from backhand.layers.standardized import Standardized
@@ -81,11 +81,12 @@ class OnlineRegressor(OnlineEstimator, MiniBatchRegressor):
 
         Raises:
             TypeError: a value or the target is no number.
-            ValueError: a value is infinite, the target not finite, or the weight less than 0.
+            ValueError: a value is infinite, the target not finite, or the weight less than 0
+                or not finite.
             NonFiniteLoss: the weights have run away.
         """
         target = _finite(y)
-        rate = self.learning_rate if w == 1 else self._weighed(w)
+        rate = rate_for(self, w)
         learner = self._learner_for(x)
         if self._targets.learn(target):
             self._follow(learner)
@@ -109,7 +110,7 @@ class OnlineRegressor(OnlineEstimator, MiniBatchRegressor):
             w: a weight for each row; default 1 for all.
         """
         targets = [_finite(each) for each in y]
-        rates = [self.learning_rate] * len(X) if w is None else [self._weighed(each) for each in w]
+        rates = rates_for(self, w, len(X))
         if not len(targets) == len(rates) == len(X):
             raise ValueError(
                 f"learn_many: {len(X)} rows, and {len(targets)} targets of {len(rates)} weights"
@@ -154,12 +155,6 @@ class OnlineRegressor(OnlineEstimator, MiniBatchRegressor):
         usual = bounded.usual.value
         if self._targets.adopt(float(usual) / 2):  # the loss's derivative is twice the distance
             usual.fill_(1)
-
-    def _weighed(self, w: Any) -> float:
-        weight = real("OnlineRegressor", "w", w)
-        if not weight >= 0:
-            raise ValueError(f"OnlineRegressor: expected a weight w of 0 or more, got {w}")
-        return self.learning_rate * weight
 
     def _described(self) -> dict[str, Any]:
         return super()._described() | {
