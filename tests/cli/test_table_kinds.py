@@ -86,7 +86,8 @@ FILES: dict[str, tuple[str, dict[str, str], dict[str, str], list[str]]] = {
     "heart.parquet": ("censors", {}, {}, []),
     "iris.jsonl": ("species", {}, {}, []),
     "low-birthweight.csv": (
-        "low", text("race"), {"id": f"{IDENTIFIER}; tells low nearly alone"}, [],
+        "low", text("race"),
+        {"id": f"{IDENTIFIER}; tells low nearly alone", "bwt": "tells low nearly alone"}, [],
     ),
     "msft.csv": ("Close", {"Date": "date %d-%b-%y"}, {"Adj. Close*": COPY}, []),
     "penguins.csv": ("species", text("island", "sex"), {}, []),

@@ -16,6 +16,7 @@ import pytest
 from test_disc import run
 
 from backhand.cli.tables.importance import importances
+from backhand.cli.tables.preparing import prepare
 from backhand.cli.tables.reading import HowToRead, read_table
 from backhand.cli.tables.split import Splitting, split_rows
 from backhand.cli.tables.target import Target, split_target
@@ -225,7 +226,12 @@ CONTENTS = {
     "with another name": ("age,buy\n1,a\n", "there is no column 'buys'; did you mean 'buy'?"),
     "with a constant target": ("age,buys\n" + "1,a\n" * 12, "every row holds 'a'"),
     "with names as the target": (
-        "age,buys\n" + "".join(f"1,a{i}\n" for i in range(12)), "every row holds a text of its own",
+        "age,buys\n" + "".join(f"1,a{i}\n" for i in range(12)),
+        "12 different texts in 12 rows; there are no classes to learn",
+    ),
+    "with hardly two rows of a class": (
+        "age,buys\n1,a0\n1,a1\n" + "".join(f"1,a{i}\n" for i in range(12)),
+        "12 different texts in 14 rows; there are no classes to learn",
     ),
     "with no target anywhere": ("age,buys\n1,\n2,NA\n", "no row has a value in the column 'buys'"),
     "with few rows": ("age,buys\n1,a\n2,b\n3,a\n", "expected values in at least 10 rows, got 3"),
@@ -269,6 +275,33 @@ def test_refuses_files_that_are_not_what_they_say(table, monkeypatch, capsys) ->
     ):
         assert run(monkeypatch, "train", name, "--target", "buys") == 2
         assert f"{name}: {says}" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("way", ["carriage returns", "utf-16"])
+def test_text_is_read_as_other_programs_write_it(way, table, tmp_path) -> None:
+    text = table.read_text()
+    other = tmp_path / "other.csv"
+    other.write_bytes(
+        text.encode("utf-16") if way == "utf-16" else text.replace("\n", "\r").encode()
+    )
+    found = read_table(other)
+    assert found.frame.equals(read_table(table).frame)
+    assert found.lines[:2].tolist() == [2, 3]
+
+
+def test_a_line_that_is_no_json_is_named(tmp_path) -> None:
+    path = tmp_path / "a.jsonl"
+    for line, says in (("{x", "line 3: not JSON"), ("[1]", r"line 3: expected a JSON object")):
+        path.write_text('{"x": 1}\n\n' + line + '\n{"x": 2}\n')
+        with pytest.raises(ValueError, match=says):
+            read_table(path)
+
+
+def test_columns_beyond_float32_are_compared_with_the_target(tmp_path) -> None:
+    rows = [f"{at}e300,{'no' if at < 30 else 'yes'}\n" for at in range(60)]
+    (tmp_path / "a.csv").write_text("age,buys\n" + "".join(rows))
+    found = prepare(tmp_path / "a.csv", "buys", None, [], HowToRead(), Splitting(), 0)
+    assert "tells buys nearly alone" in found.warnings["age"][0]
 
 
 def test_refuses_options_before_it_trains(table, monkeypatch, capsys) -> None:

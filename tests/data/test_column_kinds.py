@@ -44,6 +44,64 @@ def test_the_kind_is_decided_by_what_nearly_all_words_are(name) -> None:
     assert decided(words)[0] == kind
 
 
+WRITTEN = {
+    "$1,234.50": (1234.5, "$"),
+    "-$7.25": (-7.25, "$"),
+    "($7.25)": (-7.25, "$"),
+    "US$ 12.5": (12.5, "US$"),
+    "1.234,50 €": (1234.5, "€"),
+    "12,5 EUR": (12.5, "EUR"),
+    "45.3%": (45.3, "%"),
+    "+0,5 %": (0.5, "%"),
+    "50.1 kg": (50.1, "kg"),
+    "21.5°C": (21.5, "°C"),
+    "12 345.5": (12345.5, ""),
+    "1\u202f234\u202f567,5": (1234567.5, ""),
+    "12'345.50": (12345.5, ""),
+    "\u22123.5": (-3.5, ""),
+    "(3.5)": (-3.5, ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("word", WRITTEN)
+@pytest.mark.parametrize("plain", [True, False])
+def test_numbers_with_a_unit_are_numbers_of_it(word, plain) -> None:
+    value, unit = WRITTEN[word]
+    found = read_words({word: 30, "?": 3}, plain=plain)
+    assert found.meaning == Meaning("number", (), "", unit)
+    assert found.values == {word: value, "?": None}
+    assert read_words({word: 1}, found.meaning).values == {word: value}
+
+
+NAMES = {
+    "flats": ["12", "12B", "14A", "3", "7"],
+    "letters before": [f"n{at}" for at in range(50)],
+    "units that differ": ["5 kg", "300 g", "2.5 kg", "450 g"],
+    "few with a word": ["2 doors", "4 doors"] * 9,
+    "hexadecimal": [hex(at * 37) for at in range(50)],
+    "times": [f"{at:02}:30" for at in range(24)],
+    "two signs": ["+-5.5", "--3.5"],
+    "two prices": ["$5.5 €", "$6.5 €"],
+    "ranges": ["5-10.5", "10.5-20", "20-50"],
+    "groups that are none": ["1 23", "12 3456.5", "1 2 3"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_only_begins_like_a_number_is_a_name(name) -> None:
+    assert decided(NAMES[name])[0] == "category"
+
+
+def test_a_unit_is_kept_and_another_is_none_of_it() -> None:
+    weights = Counter(f"{at / 8} kg" for at in range(40))
+    meant = read_words(weights).meaning
+    assert meant.unit == "kg"
+    assert read_words({"5 kg": 1, "6": 1}, meant).values == {"5 kg": 5.0, "6": 6.0}
+    assert read_words({"5 g": 1}, meant).meaning.kind == "category"
+    assert read_words({"5 kg": 9, "300 g": 1}, meant).strays == ("300 g",)
+    assert read_words({"5 %": 1}, Meaning("number")).meaning.kind == "category"
+
+
 DATES = {
     "2022-08-27": "ISO 8601",
     "2022-08-27T14:30:00+02:00": "ISO 8601",

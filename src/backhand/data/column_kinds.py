@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from math import isfinite
 
 from backhand.data.written_dates import formats_of, seconds_of, swapped
+from backhand.data.written_numbers import is_sign, number_of, numbers_of, share_read, unit_of
 
 NUMBER, CATEGORY, BOOLEAN, DATE = "number", "category", "boolean", "date"
 KINDS = (NUMBER, CATEGORY, BOOLEAN, DATE)
@@ -39,9 +40,6 @@ NINES = tuple(
 )
 """Numbers that often stand for no value: 99, 98, 97, 999 … 999999, 99.9, 999.99, and below 0."""
 
-_PLAIN = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?|[+-]?inf(inity)?", re.IGNORECASE)
-_GROUPED = re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?")
-_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d*),\d+(e[+-]?\d+)?", re.IGNORECASE)
 _PADDED = re.compile(r"0\d+")
 _WHOLE = re.compile(r"[+-]?\d+")
 _TRUTHS = {"true": 1.0, "false": 0.0}
@@ -59,11 +57,13 @@ class Meaning:
         missing: words, or numbers written as words, that stand for no value beside `MISSING`.
         date_format: of dates written as text: `ISO`, or as for strptime; empty where they were
             dates already.
+        unit: of numbers written as text: what stands beside the digits, such as "%".
     """
 
     kind: str
     missing: tuple[str, ...] = ()
     date_format: str = ""
+    unit: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,7 @@ def read_words(
             given[bare[word]] = given.get(bare[word], 0) + counts[word]
     found = _meant(given, meant, decimal_comma) if meant else _found(given, decimal_comma, plain)
     values: dict[str, float | str | None] = {}
-    absent_numbers = {_number(each) for each in more} - {None}
+    absent_numbers = {number_of(each) for each in more} - {None}
     for word in counts:
         value = bare[word] if found.meaning.kind == CATEGORY else found.values.get(bare[word])
         gone = word in gaps or (found.meaning.kind == NUMBER and value in absent_numbers)
@@ -165,16 +165,19 @@ def _found(given: Mapping[str, int], decimal_comma: bool, plain: bool) -> Words:
     if all(word.lower() in _TRUTHS for word in given):
         return Words(Meaning(BOOLEAN), {word: _TRUTHS[word.lower()] for word in given})
     padded = any(map(_PADDED.fullmatch, given))
-    numbers = _numbers(given, decimal_comma)
+    unit = unit_of(given)
+    numbers = numbers_of(given, decimal_comma, unit)
     dates = _dates(given, numbers)
     if dates is not None:
         return dates
     distinct = set(numbers.values()) - {None}
     rich = len(distinct) > MANY or any(map(_is_fraction, distinct))
     strays = tuple(word for word in given if numbers[word] is None)
-    if distinct and (plain or rich) and _bearable(given, strays, len(distinct) > 4 and rich):
+    # words such as "3 doors" may be names; of many, or with fractions, they are measured
+    sure = rich or (plain and (not unit or is_sign(unit)))
+    if distinct and sure and _bearable(given, strays, len(distinct) > 4 and rich):
         if not padded or not all(map(_WHOLE.fullmatch, set(given) - set(strays))):
-            return Words(Meaning(NUMBER), numbers, strays=strays)
+            return Words(Meaning(NUMBER, unit=unit), numbers, strays=strays)
         return Words(Meaning(CATEGORY), {}, doubt="codes with zeros in front, read as text")
     if sum(given[word] for word in given if numbers[word] is not None) * 2 > sum(given.values()):
         some = ", ".join(map(repr, strays[:3])) + (" …" if len(strays) > 3 else "")
@@ -191,39 +194,16 @@ def _meant(given: Mapping[str, int], meant: Meaning, decimal_comma: bool) -> Wor
     if meant.kind == BOOLEAN:
         values = {word: _MEANT_TRUTHS.get(word.lower()) for word in given}
     elif meant.kind == NUMBER:
-        values = _numbers(given, decimal_comma)
+        values = numbers_of(given, decimal_comma, meant.unit)
     else:
         forms = [meant.date_format] if meant.date_format else []
         for form in (*forms, *formats_of(given)[:1]):
             values = {word: seconds_of(word, form) for word in given}
-            if _share(given, values) >= 0.5:
+            if share_read(given, values) >= 0.5:
                 break
-    if not values or _share(given, values) < 0.5:
+    if not values or share_read(given, values) < 0.5:
         return Words(Meaning(CATEGORY), {})
     return Words(meant, values, strays=tuple(word for word in given if values[word] is None))
-
-
-def _numbers(given: Mapping[str, int], decimal_comma: bool) -> dict[str, float | None]:
-    """Each word as a number, commas read as they suit most of the rows."""
-    if not any("," in word for word in given):
-        return {word: _number(word) for word in given}
-    ways = (_with_comma, _with_groups) if decimal_comma else (_with_groups, _with_comma)
-    read = [{word: way(word) for word in given} for way in ways]
-    return max(read, key=lambda values: _share(given, values))
-
-
-def _number(word: str) -> float | None:
-    return float(word) if _PLAIN.fullmatch(word) else None
-
-
-def _with_groups(word: str) -> float | None:
-    return float(word.replace(",", "")) if _GROUPED.fullmatch(word) else _number(word)
-
-
-def _with_comma(word: str) -> float | None:
-    if _COMMA.fullmatch(word):
-        return float(word.replace(".", "").replace(",", "."))
-    return _number(word)
 
 
 def _dates(given: Mapping[str, int], numbers: Mapping[str, float | None]) -> Words | None:
@@ -247,11 +227,6 @@ def _bearable(given: Mapping[str, int], strays: Collection[str], rich: bool) -> 
     """Whether the words that are none of a kind are so few that the column is of the kind."""
     share = sum(given[word] for word in strays) / sum(given.values())
     return share <= FEW_STRAYS or (rich and (share <= SOME_STRAYS or len(strays) == 1))
-
-
-def _share(given: Mapping[str, int], values: Mapping[str, float | None]) -> float:
-    """Of the rows, how many have a value."""
-    return sum(given[word] for word in given if values[word] is not None) / sum(given.values())
 
 
 def _is_fraction(value: float | None) -> bool:

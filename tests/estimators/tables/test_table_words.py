@@ -66,3 +66,23 @@ def test_a_model_remembers_how_text_was_read(tmp_path) -> None:
         assert np.array_equal(again.predict_proba(some), model.predict_proba(meant))
     with pytest.raises(ValueError, match="column 'x': expected numbers as in training, got text"):
         again.predict(some.assign(x="oops"))
+
+
+def test_prices_and_shares_as_text_train_like_their_numbers(tmp_path) -> None:
+    draw = np.random.default_rng(0)
+    price, share = draw.uniform(1000, 9000, ROWS).round(2), draw.uniform(0, 100, ROWS).round(1)
+    y = np.where((price > 5000) ^ (share > 50), "yes", "no")
+    numbers = pd.DataFrame({"price": price, "share": share})
+    text = pd.DataFrame(
+        {"price": [f"${each:,.2f}" for each in price], "share": [f"{each}%" for each in share]}
+    )
+    plain, read = (
+        TableClassifier(epochs=2, random_state=0).fit(table, y) for table in (numbers, text)
+    )
+    assert np.array_equal(read.predict_proba(text), plain.predict_proba(numbers))
+    read.save(tmp_path / "model.safetensors")
+    kept = load_table_model(tmp_path / "model.safetensors")
+    assert [code.unit for code in kept.encoding_.codes] == ["$", "%"]
+    assert np.array_equal(kept.predict_proba(text[:9]), plain.predict_proba(numbers[:9]))
+    with pytest.raises(ValueError, match="column 'share'"):
+        kept.predict(text.assign(share="half"))

@@ -186,8 +186,9 @@ def _finished(
         if codes:
             gone = column.cast(polars.Float64).is_in(codes).fill_null(False)
             column = column.set(gone, None)
-    form = meant.date_format if meant is not None else ""
-    meaning = Meaning(kind, tuple(missing), form if kind == DATE else "")
+    form = meant.date_format if meant is not None and kind == DATE else ""
+    unit = meant.unit if meant is not None and kind == NUMBER else ""
+    meaning = Meaning(kind, tuple(missing), form, unit)
     given = column.drop_nulls()
     return column, ColumnFound(meaning, column.null_count(), given.n_unique(), tuple(notes))
 

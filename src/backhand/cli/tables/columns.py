@@ -94,7 +94,7 @@ def columns_table(table: Table, notes: dict[str, list[str]]) -> Printed:
         if shown > MOST_SHOWN and not notes[name]:
             continue
         gaps = f"{found.gaps:,} ({found.gaps / rows:.0%})" if found.gaps else ""
-        form = found.meaning.date_format
+        form = found.meaning.date_format or found.meaning.unit
         kind = f"{found.meaning.kind} {form}" if form else found.meaning.kind
         words = [*notes[name], *written_gaps(found)]
         printed.add_row(
@@ -168,6 +168,10 @@ def _told(column: Column, truth: np.ndarray, classes: bool) -> float:
             values = np.zeros(len(values))  # names: only where there is one may tell
         else:
             values = codes.astype(np.float64)
+    elif classes:  # only the order counts
+        values = np.unique(values, return_inverse=True)[1].astype(np.float64)
+    else:  # trees count in float32, where 1e300 is none
+        values = values / max(np.abs(values).max(initial=0.0), 1.0)
     known = np.stack([np.where(column.missing, 0.0, values), column.missing], axis=1)
     leaves = max(2 * len(np.unique(truth)), 8) if classes else 256
     model = (DecisionTreeClassifier if classes else DecisionTreeRegressor)(

@@ -19,9 +19,7 @@ from sklearn.model_selection import (
     train_test_split,
 )
 
-from backhand.cli.tables.target import CLASSIFICATION, Target
-
-FEWEST_ROWS = 10
+from backhand.cli.tables.target import CLASSIFICATION, FEWEST_ROWS, Target
 
 Split = tuple[np.ndarray, np.ndarray]
 """The numbers of the rows for training and for the test, each in order."""
@@ -114,6 +112,11 @@ def _by_chance(target: Target, share: float, seed: int) -> Split:
     _, labels, counts = np.unique(target.values, return_inverse=True, return_counts=True)
     single = counts[labels] == 1
     common = rows[~single]
+    if len(common) <= options["test_size"]:
+        raise ValueError(
+            f"column {target.name!r}: {len(common)} rows are of classes of more than one, too few "
+            f"for {options['test_size']} test rows"
+        )
     try:
         train, test = train_test_split(common, stratify=labels[common], **options)
     except ValueError:  # fewer test rows than classes, or fewer rows than that in any class

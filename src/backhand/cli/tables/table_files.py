@@ -7,6 +7,7 @@ import codecs
 import csv
 import gzip
 import io
+import json
 import re
 import zlib
 from collections.abc import Iterator
@@ -98,8 +99,21 @@ def _frame(path: Path, ending: str, content: bytes, encoding: str) -> Any:
         return _excel(path, content)
     text = _text(path, content, encoding).encode()
     if ending in LINES:
+        _check_lines(path, text)
         return polars.read_ndjson(text, infer_schema_length=None)
     return polars.read_json(text, infer_schema_length=None)
+
+
+def _check_lines(path: Path, text: bytes) -> None:
+    """Say which line of JSON lines is none: polars knows only how far into it."""
+    for number, line in enumerate(text.splitlines(), 1):
+        if line.strip():
+            try:
+                found = json.loads(line)
+            except ValueError as problem:
+                raise ValueError(f"{path}, line {number}: not JSON ({problem})") from None
+            if not isinstance(found, dict):
+                raise ValueError(f"{path}, line {number}: expected a JSON object, got {found!r}")
 
 
 def _excel(path: Path, content: bytes) -> Any:
@@ -121,6 +135,8 @@ def _text(path: Path, content: bytes, encoding: str) -> str:
         codec = codecs.lookup(encoding).name
     except LookupError:
         raise ValueError(f"encoding: expected one that Python knows, got {encoding!r}") from None
+    if codec == "utf-8" and content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        codec = encoding = "utf-16"
     try:
         return content.decode("utf-8-sig" if codec == "utf-8" else codec)
     except UnicodeDecodeError as problem:
@@ -137,6 +153,8 @@ def _csv(path: Path, text: str) -> RawTable:
     """
     import polars
 
+    if "\r" in text and "\n" not in text:  # as on old Macs
+        text = text.replace("\r", "\n")
     skipped, text = _without_comments(text)
     first = text.split("\n", 1)[0].rstrip("\r")
     if not first and not text.strip():

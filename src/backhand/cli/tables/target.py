@@ -14,6 +14,9 @@ from backhand.cli.tables.reading import nearest
 CLASSIFICATION, REGRESSION = "classification", "regression"
 TASKS = (CLASSIFICATION, REGRESSION)
 
+FEWEST_ROWS = 10
+"""Rows with a target from which there is something to learn."""
+
 MOST_WHOLE_NUMBERS = 20
 """Different whole numbers up to which they are taken for classes."""
 
@@ -85,8 +88,7 @@ def _target(column: Any, task: str | None) -> Target:
         if task == REGRESSION:
             what = "booleans" if kind == polars.Boolean else f"text, such as {column[0]!r}"
             raise ValueError(f"expected numbers for regression, got {what}")
-        if different == len(column) and kind != polars.Boolean:
-            raise ValueError("every row holds a text of its own; there are no classes to learn")
+        _refuse_names(different, len(column), "texts")
         return Target(column.name, CLASSIFICATION, f"{different} classes", as_text(column))
     if column.is_infinite().any():
         raise ValueError("a row holds an infinity")
@@ -95,10 +97,19 @@ def _target(column: Any, task: str | None) -> Target:
     by_count = CLASSIFICATION if different <= limit < len(column) else REGRESSION
     what = "whole numbers" if whole else "numbers"
     if (task or by_count) == CLASSIFICATION:
+        _refuse_names(different, len(column), what)
         values = column.to_numpy() if whole else as_text(column)
         return Target(column.name, CLASSIFICATION, f"{different} different {what}", values)
     numbers = column.cast(polars.Float64).to_numpy()
     return Target(column.name, REGRESSION, f"{different:,} different {what}", numbers)
+
+
+def _refuse_names(different: int, rows: int, what: str) -> None:
+    """Say so where the rows are named, not classed."""
+    if different > rows / 2 and rows >= FEWEST_ROWS:
+        raise ValueError(
+            f"{different:,} different {what} in {rows:,} rows; there are no classes to learn"
+        )
 
 
 def _is_text(kind: Any) -> bool:

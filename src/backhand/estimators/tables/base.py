@@ -106,7 +106,7 @@ class TableBase(BaseEstimator):  # type: ignore[misc]
         """
         check_is_fitted(self)
         codes = tuple(
-            replace(code, missing=meant.missing, date_format=meant.date_format)
+            replace(code, missing=meant.missing, date_format=meant.date_format, unit=meant.unit)
             if (meant := meanings.get(code.name)) and meant.kind == code.kind
             else code
             for code in self.encoding_.codes

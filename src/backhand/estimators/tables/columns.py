@@ -32,7 +32,7 @@ class Column:
             (float64); whatever stands where a value is missing.
         missing: where none is given (rows,).
         codes: numbers, or words, that were found to stand for a missing one.
-        date_format: of dates that were text.
+        date_format: of dates that were text; unit: of numbers that were.
         strays: words that are no numbers or dates, in a column that is of these.
     """
 
@@ -42,6 +42,7 @@ class Column:
     missing: np.ndarray
     codes: tuple[str, ...] = ()
     date_format: str = ""
+    unit: str = ""
     strays: tuple[str, ...] = ()
 
 
@@ -150,7 +151,7 @@ def _words(column: Column, meant: Meaning | None) -> Column:
     values = np.array([0.0 if each is None else each for each in read], dtype=np.float64)
     if meaning.kind == NUMBER:
         numbers = _numbers(column.name, np.where(missing, np.nan, values), missing, meant)
-        return replace(numbers, strays=words.strays)
+        return replace(numbers, unit=meaning.unit, strays=words.strays)
     found = Column(column.name, meaning.kind, values, missing)
     return replace(found, date_format=meaning.date_format, strays=words.strays)
 

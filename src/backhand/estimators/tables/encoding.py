@@ -40,7 +40,7 @@ class ColumnCode:
         median: of a number; stands where one is missing.
         shows_missing: whether a column of its own says where a value was missing.
         missing: words, and numbers such as 9999, that count as missing.
-        date_format: of dates that were text in training; see Meaning.
+        date_format: of dates that were text in training; unit: of numbers that were; see Meaning.
     """
 
     name: str
@@ -50,6 +50,7 @@ class ColumnCode:
     shows_missing: bool = False
     missing: tuple[str, ...] = ()
     date_format: str = ""
+    unit: str = ""
 
     @classmethod
     def from_json(cls, place: str, found: dict[str, Any]) -> ColumnCode:
@@ -59,7 +60,12 @@ class ColumnCode:
             TypeError, ValueError: it is none.
         """
         names = {each.name for each in fields(cls)}
-        found = {"missing": [], "date_format": "", **found}  # which older files do not have
+        found = {
+            "missing": [],
+            "date_format": "",
+            "unit": "",
+            **found,
+        }  # which older files do not have
         if found.keys() != names:
             raise Malformed(f"{place}: expected {', '.join(sorted(names))}, got {shown(found)}")
         kind = expect(f"{place}: kind", found["kind"], str)
@@ -72,6 +78,7 @@ class ColumnCode:
             truth(place, "shows_missing", found["shows_missing"]),
             tuple(expect(f"{place}: missing", found["missing"], list, of=str)),
             expect(f"{place}: date_format", found["date_format"], str),
+            expect(f"{place}: unit", found["unit"], str),
         )
         fits = kind in PLURALS and len(set(categories)) == len(categories)
         fits = fits and (kind == CATEGORY or not categories)
@@ -79,6 +86,7 @@ class ColumnCode:
         fits = fits and (kind != DATE or abs(code.median) < LATEST)
         form = code.date_format
         fits = fits and (not form or (kind == DATE and is_format(form)))
+        fits = fits and (not code.unit or kind == NUMBER)
         if not fits:
             raise Malformed(f"{place}: does not fit together: {shown(found)}")
         return code
@@ -86,7 +94,7 @@ class ColumnCode:
     @property
     def meaning(self) -> Meaning:
         """How the column is read."""
-        return Meaning(self.kind, self.missing, self.date_format)
+        return Meaning(self.kind, self.missing, self.date_format, self.unit)
 
     @property
     def width(self) -> int:
@@ -110,6 +118,7 @@ class ColumnCode:
             shows_missing=shows,
             missing=column.codes,
             date_format=column.date_format,
+            unit=column.unit,
         )
 
     def numbers(self, column: Column) -> list[np.ndarray]:
