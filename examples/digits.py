@@ -19,7 +19,7 @@ from sklearn.model_selection import train_test_split
 
 import backhand as bh
 from backhand.data import Data
-from backhand.plots import write
+from backhand.drawing import write
 from backhand.training import cosine
 
 

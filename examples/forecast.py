@@ -20,7 +20,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 import backhand as bh
-from backhand.plots import write
+from backhand.drawing import write
 from backhand.training import one_cycle
 
 SEASONS = {"elnino": 12, "co2": 12, "sunspots": 11}

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 from torch import Tensor
 
 import backhand as bh
-from backhand.plots import write
+from backhand.drawing import write
 from backhand.training import one_cycle
 
 

@@ -2,34 +2,19 @@
 
 from __future__ import annotations
 
-import io
-import warnings
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
-from matplotlib import font_manager, rc_context
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
 from torch import Tensor
 
 from backhand.data import DISC_CENTRE, DISC_RADIUS, Data
-from backhand.files import written_whole
+from backhand.drawing import COLOURS, INK, TEST, TRAIN, WIDTH, blank
 from backhand.layer import Layer
 from backhand.training import History
-
-TRAIN, TEST, INK, PALE = "#d1495b", "#00798c", "#30343f", "#e8e8ee"
-
-COLOURS = (TEST, TRAIN, "#e09f3e", "#5f6caf", "#4f8a5b", "#8a5a83")
-"""Of lines beside each other."""
-
-WIDTH, HEIGHT = 5.6, 4.2
-"""Of a picture, in inches: all have one width."""
 
 MOST_LABELS = 20
 """Names that fit beside a picture."""
@@ -37,20 +22,13 @@ MOST_LABELS = 20
 FEW_DOTS, MOST_DOTS = 40, 2000
 """Rows up to which each is drawn by itself, and from which their dots are one bitmap."""
 
-WORLD = (
-    "Noto Sans CJK SC", "Noto Sans CJK JP", "Noto Sans", "Noto Sans Arabic", "Noto Sans Hebrew",
-    "Noto Sans Devanagari", "Noto Sans Thai", "Arial Unicode MS", "Hiragino Sans", "PingFang SC",
-    "Microsoft YaHei", "Malgun Gothic", "Yu Gothic", "WenQuanYi Micro Hei",
-)  # fmt: skip
-"""Fonts with scripts that DejaVu Sans lacks, used where they are installed."""
-
 
 def curves(histories: Sequence[History], measure: str, title: str, log: bool = False) -> Figure:
     """One measure on train and test points over the epochs: the median, in a band over the runs.
 
     The band reaches from the 10th to the 90th percentile; a thin line marks the extremes.
     """
-    figure, axes = _figure()
+    figure, axes = blank()
     for data, colour in (("train", TRAIN), ("test", TEST)):
         length = min(len(history) for history in histories)
         columns = [history.column(f"{data}_{measure}")[:length] for history in histories]
@@ -77,7 +55,7 @@ def boundary(network: Layer, data: Data, circle: bool = True, resolution: int = 
 
     The thick line is where the output is 0.5; points on the wrong side of it are crossed.
     """
-    figure, axes = _figure(WIDTH, 5.0)
+    figure, axes = blank(WIDTH, 5.0)
     low = data.inputs.amin(0).clamp(max=0).tolist()
     high = data.inputs.amax(0).clamp(min=1).tolist()
     across, up = (torch.linspace(*ends, resolution) for ends in zip(low, high, strict=True))
@@ -123,7 +101,7 @@ def _scatter(axes: Axes, data: Data, prediction: Tensor) -> None:
 
 def training(losses: Sequence[float], scores: Sequence[float], score: str) -> Figure:
     """The loss and the score on rows held out over the epochs, and the epoch that is kept."""
-    figure, axes = _figure()
+    figure, axes = blank()
     epochs = range(1, len(losses) + 1)
     mark = "o" if len(losses) == 1 else None
     axes.plot(epochs, losses, color=TRAIN, marker=mark, label="loss on the training rows")
@@ -143,7 +121,7 @@ def training(losses: Sequence[float], scores: Sequence[float], score: str) -> Fi
 def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
     """How often rows of each class (down) were taken for each class (across)."""
     size = min(2.8 + 0.42 * len(classes), 9.0)
-    figure, axes = _figure(size + 1.0, size)
+    figure, axes = blank(size + 1.0, size)
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axes.grid(False)
@@ -161,7 +139,7 @@ def confusion(counts: np.ndarray, classes: Sequence[str]) -> Figure:
 
 def calibration(claimed: Sequence[float], right: Sequence[float]) -> Figure:
     """How sure the model was of its class, and how often it was right then."""
-    figure, axes = _figure()
+    figure, axes = blank()
     axes.plot([0, 1], [0, 1], color=INK, linestyle="--", linewidth=1, label="perfect")
     parts = f"test rows, in {len(claimed)} parts" if len(claimed) > 1 else "test rows"
     axes.plot(claimed, right, "o-", color=TEST, label=parts)
@@ -178,7 +156,7 @@ def roc(lines: Mapping[str, tuple[np.ndarray, np.ndarray, float]]) -> Figure:
     Args:
         lines: by class: the false and the true positive rates, and the area under them.
     """
-    figure, axes = _figure()
+    figure, axes = blank()
     axes.plot([0, 1], [0, 1], color=INK, linestyle="--", linewidth=1)
     for colour, (name, (false, true, area)) in zip(COLOURS, lines.items(), strict=False):
         axes.plot(false, true, color=colour, label=f"{_name(name)}: area {area:.3f}")
@@ -195,7 +173,7 @@ def precision_recall(lines: Mapping[str, tuple[np.ndarray, np.ndarray, float]]) 
     Args:
         lines: by class: recalls, precisions, and the average precision.
     """
-    figure, axes = _figure()
+    figure, axes = blank()
     for colour, (name, (recall, precision, average)) in zip(COLOURS, lines.items(), strict=False):
         label = f"{_name(name)}: average {average:.3f}"
         axes.plot(recall, precision, color=colour, drawstyle="steps-post", label=label)
@@ -209,7 +187,7 @@ def precision_recall(lines: Mapping[str, tuple[np.ndarray, np.ndarray, float]]) 
 
 def predicted_and_true(predicted: np.ndarray, truth: np.ndarray) -> Figure:
     """Each test row: what was predicted, and what is true."""
-    figure, axes = _figure()
+    figure, axes = blank()
     _dots(axes, predicted, truth)
     ends = [min(predicted.min(), truth.min()), max(predicted.max(), truth.max())]
     axes.plot(ends, ends, color=INK, linestyle="--", linewidth=1)
@@ -224,7 +202,7 @@ def residuals(errors: np.ndarray, predicted: np.ndarray) -> Figure:
 
     See _histogram for what lies far out.
     """
-    figure, axes = _figure()
+    figure, axes = blank()
     if len(errors) < FEW_DOTS:
         axes.axhline(0, color=INK, linestyle="--", linewidth=1)
         _dots(axes, predicted, errors)
@@ -241,7 +219,7 @@ def residuals(errors: np.ndarray, predicted: np.ndarray) -> Figure:
 def importance(columns: Sequence[tuple[str, float]], measure: str) -> Figure:
     """How much the measure falls when a column is shuffled, the first columns given."""
     shown = list(columns)[:MOST_LABELS][::-1]
-    figure, axes = _figure(WIDTH, 1.4 + 0.28 * len(shown))
+    figure, axes = blank(WIDTH, 1.4 + 0.28 * len(shown))
     axes.barh(range(len(shown)), [value for _, value in shown], color=TEST)
     axes.set_yticks(range(len(shown)), [_name(name) for name, _ in shown])
     axes.set_xlabel(f"fall of {measure} when the column is shuffled")
@@ -251,7 +229,7 @@ def importance(columns: Sequence[tuple[str, float]], measure: str) -> Figure:
 
 def distribution(values: np.ndarray, name: str) -> Figure:
     """How often each class occurs, the most frequent first, or how numbers are distributed."""
-    figure, axes = _figure()
+    figure, axes = blank()
     if values.dtype.kind == "f":
         _histogram(axes, values, "")
     else:
@@ -295,43 +273,3 @@ def _name(text: str) -> str:
     """A name as a label: not too long, and no formula."""
     short = text if len(text) <= 24 else f"{text[:23]}…"
     return short.replace("$", r"\$")
-
-
-@contextmanager
-def drawing() -> Iterator[None]:
-    """Text in any script: as text in an SVG, in a PNG by the fonts there are."""
-    known = set(font_manager.get_font_names())
-    family = ["DejaVu Sans", *(name for name in WORLD if name in known)]
-    settings: dict[Any, Any] = {
-        "font.family": family,
-        "svg.fonttype": "none",
-        "svg.hashsalt": "backhand",
-    }
-    with rc_context(settings), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from font")
-        yield
-
-
-def write(figure: Figure, path: Path) -> None:
-    """Write a figure as PNG, whole or not at all."""
-    with written_whole(path, binary=True) as file, drawing():
-        figure.savefig(file, format="png")
-
-
-def svg(figure: Figure) -> str:
-    """A figure as an SVG element for a page: its text as text, its ground the page's."""
-    written = io.StringIO()
-    with drawing():
-        figure.savefig(written, format="svg", transparent=True, metadata={"Date": None})
-    text = written.getvalue()
-    return text[text.index("<svg") :]
-
-
-def _figure(width: float = WIDTH, height: float = HEIGHT) -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(width, height), dpi=110, layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.add_subplot()
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(color=PALE)
-    axes.set_axisbelow(True)
-    return figure, axes

@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 from sklearn.metrics import f1_score
 
-from backhand import plots
+from backhand import drawing, plots
 from backhand.cli.tables import details
 from backhand.cli.tables.measures import Predictions
 from backhand.cli.tables.outcome import TableOutcome
@@ -129,5 +129,5 @@ def test_charts_take_the_colours_of_the_page_and_share_no_names(tmp_path) -> Non
     assert len(names) == len(set(names)) > 10
     used = re.findall(r'href="#([^"]*)"', told) + re.findall(r"url\(#([^)]*)\)", told)
     assert set(used) <= set(names)
-    assert plots.TEST not in told
+    assert drawing.TEST not in told
     assert "var(--teal)" in told

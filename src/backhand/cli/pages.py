@@ -15,14 +15,14 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 import backhand
-from backhand import plots
+from backhand import drawing
 
 COLOURS = {
     "#000000": "ink",
-    plots.INK: "ink",
-    plots.PALE: "line",
-    plots.TRAIN: "red",
-    plots.TEST: "teal",
+    drawing.INK: "ink",
+    drawing.PALE: "line",
+    drawing.TRAIN: "red",
+    drawing.TEST: "teal",
 }
 """Of charts, by the page's names for them: it has others of these names in the dark."""
 
@@ -58,7 +58,7 @@ def page(template: str, figures: Mapping[str, Figure], **values: Any) -> str:
 
 def _chart(name: str, figure: Figure) -> Markup:
     """A figure in the page's colours, its names for its own parts set apart from other charts'."""
-    text = plots.svg(figure)
+    text = drawing.svg(figure)
     text = re.sub(r'\bid="|url\(#|xlink:href="#', rf"\g<0>{name}-", text)
     for colour, variable in COLOURS.items():
         text = text.replace(f": {colour}", f": var(--{variable})")

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from matplotlib.figure import Figure
 
-from backhand import plots
+from backhand import drawing, plots
 from backhand.cli.claims import claims, compared, not_learnt
 from backhand.cli.pages import command, page
 from backhand.experiments import Comparison, Run, Settings, Task, median_run
@@ -69,7 +69,7 @@ def write_report(outcome: PointsOutcome, out: Path) -> None:
         save(middle.network, out / "network.safetensors")
         outcome.files.append("network.safetensors")
     for name, figure in figures.items():
-        plots.write(figure, out / name)
+        drawing.write(figure, out / name)
         outcome.files.append(name)
     outcome.plotting = time.perf_counter() - began
     with written_whole(out / "report.html") as file:

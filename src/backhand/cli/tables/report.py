@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from rich.table import Table
 from sklearn.calibration import calibration_curve
 
-from backhand import plots
+from backhand import drawing, plots
 from backhand.cli.pages import page
 from backhand.cli.tables.details import (
     MOST_CLASSES,
@@ -58,7 +58,7 @@ def write_files(outcome: TableOutcome, out: Path) -> None:
     found = _details(outcome)
     figures = _figures(outcome, found)
     for name, figure in figures.items():
-        plots.write(figure, out / name)
+        drawing.write(figure, out / name)
     tables = {"predictions.csv": _predictions(outcome)} | _listings(outcome, found)
     if outcome.trained:
         outcome.model.save(out / MODEL)

@@ -12,7 +12,6 @@ from typing import Any, Self
 import numpy as np
 import torch
 from sklearn.base import BaseEstimator
-from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import (
     _check_feature_names,
@@ -29,10 +28,10 @@ from backhand.estimators.predictor import Predictor
 from backhand.estimators.tables.columns import Column, read_columns
 from backhand.estimators.tables.encoding import PLURALS, EncodedTable, Encoding
 from backhand.estimators.tables.members import make_members
-from backhand.estimators.tables.training import train_members
+from backhand.estimators.tables.saved import read_model
+from backhand.estimators.tables.training import split_rows, train_members
 from backhand.losses import Loss
 from backhand.networks import NetworkFileError, Stack, save
-from backhand.networks.saving import load_about
 from backhand.tensor_file import Malformed, blaming, expect
 from backhand.training import Epoch
 
@@ -143,7 +142,9 @@ class TableBase(BaseEstimator):  # type: ignore[misc]
 
     def _train(self, columns: list[Column], targets: np.ndarray, outputs: int) -> None:
         random = check_random_state(self.random_state)
-        training, held_out = self._split(targets, random)
+        training, held_out = split_rows(
+            targets, self.validation_fraction, random, stratified=self._classifies
+        )
         self.encoding_ = Encoding.of([_rows(column, training) for column in columns])
         inputs = torch.from_numpy(self.encoding_.matrix(columns))
         repeated = torch.from_numpy(np.repeat(targets[:, None], self.members, axis=1))
@@ -164,24 +165,6 @@ class TableBase(BaseEstimator):  # type: ignore[misc]
         self.left_out_ = []
         self.loss_curve_, self.validation_scores_ = judge.loss_curve, judge.scores
         self.best_epochs_ = judge.best_epochs
-
-    def _split(
-        self, targets: np.ndarray, random: np.random.RandomState
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """The rows to train on and those to choose the epoch by; all for both where few."""
-        rows = np.arange(len(targets))
-        if len(rows) < 2 or round(len(rows) * self.validation_fraction) == 0:
-            return rows, rows
-        stratify = targets if self._classifies else None
-        try:
-            training, held_out = train_test_split(
-                rows, test_size=self.validation_fraction, random_state=random, stratify=stratify
-            )
-        except ValueError:  # a class of one row, or fewer held-out rows than classes
-            training, held_out = train_test_split(
-                rows, test_size=self.validation_fraction, random_state=random
-            )
-        return training, held_out
 
     def _loss(self) -> Loss:
         raise NotImplementedError
@@ -322,41 +305,6 @@ class TableBase(BaseEstimator):  # type: ignore[misc]
         tags.input_tags.categorical = True
         tags.input_tags.string = True
         return tags
-
-
-def read_model(path: str | Path) -> tuple[Stack, dict[str, Any]]:
-    """The members of a model's file, and what stands there about them.
-
-    Raises:
-        NetworkFileError: the file is no model of a table.
-        OSError: the file cannot be read.
-    """
-    network, about = load_about(path)
-    found = about.get("table")
-    if not isinstance(network, Stack) or not isinstance(found, dict):
-        raise NetworkFileError(f"{path}: expected a model of a table, found a network without one")
-    if not isinstance(found.get("estimator"), str):
-        given = shown(found.get("estimator"))
-        raise NetworkFileError(f"{path}: expected the name of an estimator, found {given}")
-    return network, found
-
-
-def mean_of_members(outputs: np.ndarray) -> np.ndarray:
-    """The mean over the members (rows, members, outputs), added up one after another.
-
-    A reduction may choose another order for another number of rows.
-    """
-    total = np.zeros_like(outputs[:, 0])
-    for member in range(outputs.shape[1]):
-        total += outputs[:, member]
-    mean: np.ndarray = total / outputs.shape[1]
-    return mean
-
-
-def name_of(target: Any) -> str | None:
-    """The name of a column of pandas or polars; None where it has none."""
-    name = getattr(target, "name", None)
-    return name if isinstance(name, str) else None
 
 
 def _rows(column: Column, rows: np.ndarray) -> Column:

@@ -215,3 +215,9 @@ def _dates(name: str, values: np.ndarray) -> Column:
     missing = np.isnat(values)
     seconds = values.astype("datetime64[us]").astype(np.int64) / 1e6
     return Column(name, DATE, np.where(missing, 0.0, seconds), missing)
+
+
+def name_of(target: Any) -> str | None:
+    """The name of a column of pandas or polars; None where it has none."""
+    name = getattr(target, "name", None)
+    return name if isinstance(name, str) else None

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from backhand.arguments import bare
-from backhand.estimators.tables.base import read_model
 from backhand.estimators.tables.classifier import TableClassifier
 from backhand.estimators.tables.regressor import TableRegressor
+from backhand.estimators.tables.saved import read_model
 from backhand.networks import NetworkFileError
 
 KINDS = {kind.__name__: kind for kind in (TableClassifier, TableRegressor)}

@@ -10,6 +10,8 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+import numpy as np
+
 from backhand.layer import Layer
 from backhand.layers import SELU, Mish, NeuralTangentLinear, Scale
 from backhand.learning.rules import Adam, WithRate
@@ -54,3 +56,15 @@ class four_cosines:
     def __call__(self, step: int, steps: int) -> float:
         share = 0.5 - 0.5 * math.cos(2 * math.pi * math.log2(1 + 15 * step / steps))
         return self.rate * share
+
+
+def mean_of_members(outputs: np.ndarray) -> np.ndarray:
+    """The mean over the members (rows, members, outputs), added up one after another.
+
+    A reduction may choose another order for another number of rows.
+    """
+    total = np.zeros_like(outputs[:, 0])
+    for member in range(outputs.shape[1]):
+        total += outputs[:, member]
+    mean: np.ndarray = total / outputs.shape[1]
+    return mean

@@ -11,7 +11,9 @@ from sklearn.utils.validation import _check_y, check_consistent_length
 from torch import Tensor
 
 from backhand.arguments import finite
-from backhand.estimators.tables.base import TableBase, mean_of_members, name_of
+from backhand.estimators.tables.base import TableBase
+from backhand.estimators.tables.columns import name_of
+from backhand.estimators.tables.members import mean_of_members
 from backhand.losses import Loss, MSELoss
 from backhand.training import Epoch
 
