@@ -79,8 +79,9 @@ def fit(
             runs plainly, and a warning says so. Default True.
         engine: what runs the recording: Replay() gives the plain step's bits, Native() agrees
             with it to rounding; default the one that suits the size (see `choose`).
-        threads: for torch while training; default one for a small network, else torch's own
-            number (see `threads_for`). Set back afterwards.
+        threads: for torch while training; default one for a small network, else as many as steps
+            of its size were measured to gain by, at most torch's own number (see `threads_for`).
+            Set back afterwards.
 
     Raises:
         ValueError, TypeError: an argument or a value in the data is out of range.

@@ -1,30 +1,122 @@
-"""Threads: small networks lose by them, so fit sets their number by size and restores it."""
+"""Threads: as many as pay, of those there are; small networks lose by them.
+
+Their number follows what a step of this size was measured to take on this machine. It does not
+follow what else the machine does at the moment: threads sleep while they wait (see `waiting`), so
+that several cost no more than one beside other programs, and what a fit gives does not hang on it.
+"""
 
 from __future__ import annotations
 
+import functools
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from time import perf_counter
 
 import torch
 
 from backhand.layer import Layer
+from backhand.program.engines.waiting import wait_without_spinning
 
-WORTH_SHARING = 4_000_000
-"""Multiplications of a forward pass (weights · rows) from which threads gain; measured."""
+TOO_SMALL = 4_000_000
+"""Multiplications of a forward pass (weights · rows), fewer than this are one thread's anywhere:
+they take a fraction of a millisecond, and to wake a thread takes a hundredth of one each time."""
+
+LARGE = 64_000_000
+"""Multiplications for each thread from which all threads pay anywhere. Between: measured."""
+
+ROWS = 256
+"""Of the batch in what is measured."""
+
+SECONDS, ROUNDS = 0.05, 3
+"""Spent measuring, once for a size; and how often each count is measured at least."""
+
+WORTH = 0.9
+"""Of the time with fewer threads: what more must come under to be taken."""
+
+CONTROL_GROUP = Path("/sys/fs/cgroup")
+"""Where Linux says what share of the processors a container has."""
 
 
 def threads_for(network: Layer, rows: int) -> int:
     """How many threads a step of this network over so many rows is worth.
 
-    One, where weights · rows is less than WORTH_SHARING; else as many as torch would use.
+    At most as many as torch would use, and as a container's share of the processors allows. One,
+    where weights · rows is less than TOO_SMALL; all, from LARGE for each; between, what was the
+    fastest for steps of such a size, measured once in a process.
     """
+    most = int(min(torch.get_num_threads(), processors_allowed()))
     weights = sum(parameter.value.numel() for parameter in network.parameters().values())
-    return 1 if weights * rows < WORTH_SHARING else torch.get_num_threads()
+    work = weights * rows
+    if most == 1 or work < TOO_SMALL:
+        return 1
+    return most if work >= LARGE * most else fastest(math.floor(math.log2(work)), most)
+
+
+def processors_allowed(group: Path = CONTROL_GROUP) -> float:
+    """How many processors' time a container's quota grants, rounded up; inf where there is none.
+
+    Args:
+        group: the folder of its control group, of either version.
+    """
+    try:
+        if (both := group / "cpu.max").exists():
+            quota, period = both.read_text().split()
+        else:
+            files = (group / "cpu" / f"cpu.cfs_{name}_us" for name in ("quota", "period"))
+            quota, period = (file.read_text().strip() for file in files)
+        share = math.inf if quota in ("max", "-1") else int(quota) / int(period)
+    except (OSError, ValueError, ZeroDivisionError):
+        return math.inf
+    return share if share == math.inf else max(1, math.ceil(share))
+
+
+@functools.cache
+def fastest(size: int, most: int) -> int:
+    """How many threads a step of 2 ** size multiplications forward is done by soonest.
+
+    The best time of each count is compared, for the machine's other work only makes them longer;
+    more threads must win by a tenth.
+
+    Args:
+        size: as above.
+        most: how many there may be; this, its half and so on are tried, and one.
+    """
+    counts = [1]
+    while most > 1:
+        counts.insert(1, most)
+        most //= 2
+    side = math.isqrt(2**size // ROWS)
+    weight, input = torch.ones(side, side), torch.ones(ROWS, side)
+    best = dict.fromkeys(counts, math.inf)
+    begun, rounds = perf_counter(), 0
+    while rounds < ROUNDS or perf_counter() - begun < SECONDS:
+        for count in counts:
+            with running_on(count):
+                _products(weight, input)  # wakes them
+                before = perf_counter()
+                _products(weight, input)
+                best[count] = min(best[count], perf_counter() - before)
+        rounds += 1
+    chosen = 1
+    for count in counts:
+        if best[count] < WORTH * best[chosen]:
+            chosen = count
+    return chosen
+
+
+def _products(weight: torch.Tensor, input: torch.Tensor) -> None:
+    """What a fully connected layer and its activation do in a step."""
+    output = torch.tanh(input @ weight.t())
+    error = output * (1 - output * output)
+    torch.mm(error.t(), input)
+    torch.mm(error, weight)
 
 
 @contextmanager
 def running_on(threads: int) -> Iterator[None]:
-    """Torch's number of threads set, and set back afterwards.
+    """Torch's number of threads set, and set back afterwards; they sleep while they wait.
 
     Raises:
         ValueError: threads is less than 1.
@@ -34,6 +126,7 @@ def running_on(threads: int) -> Iterator[None]:
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(threads)
+        wait_without_spinning(threads)
         yield
     finally:
         torch.set_num_threads(before)
