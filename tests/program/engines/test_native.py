@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import platform
 from itertools import pairwise
 from zlib import crc32
 
@@ -13,7 +14,8 @@ from hypothesis import strategies as st
 
 import backhand as bh
 from backhand.losses import Weighted
-from backhand.program.engines.native import Native, NotNative, emit
+from backhand.program.engines.native import Native, NotNative, emit, engine
+from backhand.program.engines.native import compile as compiling
 from backhand.training.threads import running_on
 from cases import (
     LAYERS,
@@ -375,3 +377,29 @@ def test_threads_share_large_loops_and_leave_every_bit() -> None:
         assert str(step).count("#pragma omp parallel for") > 4
     for one, other in zip(network.parameters().values(), twin.parameters().values(), strict=True):
         assert torch.equal(one.value, other.value)
+
+
+@pytest.mark.parametrize(
+    ("width", "without"), [(16, "avx"), (32, "avx512f"), (64, "avx512f")], ids=str
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_vectors_of_every_width_agree_with_the_plain_step(
+    width, without, dtype, monkeypatch
+) -> None:
+    monkeypatch.setattr(engine, "vector_bytes", lambda: width)
+    flags = (f"-mno-{without}",) if platform.machine() in ("x86_64", "AMD64") else ()
+    monkeypatch.setattr(compiling, "FLAGS", (*compiling.FLAGS, *flags))
+    network = bh.Sequential(
+        [
+            bh.Conv1d(2, 5, 3), bh.LayerNorm(7), bh.GELU(), bh.Flatten(), bh.FullyConnected(35, 19),
+            bh.Softmax(), bh.Residual(bh.FullyConnected(19, 19)), bh.FullyConnected(19, 2),
+        ]
+    ).to(dtype).learn_with(bh.Momentum())  # fmt: skip
+    inputs, targets = torch.randn(ROWS, 2, 9, dtype=dtype), torch.randn(ROWS, 2, dtype=dtype)
+    network, twin, losses, expected = train_both(network, LOSS, inputs, targets, 20, rate=0.01)
+    exact = dtype is torch.float64
+    bounds = {"rtol": 1e-9, "atol": 1e-12} if exact else {"rtol": 1e-4, "atol": 1e-5}
+    torch.testing.assert_close(losses, expected, **bounds)
+    assert worst(network, twin) < (1e-8 if exact else 1e-2)
+    native = bh.Prediction(network, Native())(inputs)
+    torch.testing.assert_close(native, network.predict(inputs), **bounds)
