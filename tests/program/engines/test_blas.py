@@ -22,9 +22,10 @@ def _own_cache(tmp_path_factory, monkeypatch, quick_compiler):
 
 
 @st.composite
-def matrices(draw, rows: int, columns: int):
+def matrices(draw, rows: int, columns: int, written: bool = False):
     """A tensor of these sizes: in order, transposed, part of a wider one, or with gaps."""
-    how = draw(st.sampled_from(["in order", "turned", "part", "turned part", "gaps"]))
+    ways = ["in order", "turned", "part", "turned part", "gaps", "one row", "overlapping rows"]
+    how = draw(st.sampled_from(ways[: 5 if written else None]))
     more = draw(st.integers(1, 3))
     if how == "in order":
         return torch.randn(rows, columns)
@@ -34,7 +35,11 @@ def matrices(draw, rows: int, columns: int):
         return torch.randn(rows + 1, columns + more)[1:, more:]
     if how == "turned part":
         return torch.randn(columns + more, rows + 1)[more:, :rows].t()
-    return torch.randn(rows, 2 * columns)[:, ::2]
+    if how == "gaps":
+        return torch.randn(rows, 2 * columns)[:, ::2]
+    if how == "one row":
+        return torch.randn(1, columns).expand(rows, columns)
+    return torch.randn(rows + columns).as_strided((rows, columns), (1, 1))
 
 
 def run(name, tensors, keywords) -> bool:
@@ -69,7 +74,8 @@ def run(name, tensors, keywords) -> bool:
 def test_products_of_matrices_however_they_lie(data) -> None:
     m, k, n = (data.draw(st.integers(1, 9)) for _ in range(3))
     dtype = data.draw(st.sampled_from(DTYPES))
-    left, right, out = (data.draw(matrices(*sizes)).to(dtype) for sizes in ((m, k), (k, n), (m, n)))
+    shapes = ((m, k), (k, n), (m, n, True))
+    left, right, out = (data.draw(matrices(*shape)).to(dtype) for shape in shapes)
     exact = left.double() @ right.double()
     begin = data.draw(st.sampled_from(["nothing", "a row", "another matrix", "what is there"]))
     if begin == "nothing":

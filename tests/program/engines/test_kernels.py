@@ -9,8 +9,11 @@ import torch
 
 import backhand as bh
 from backhand.program import Native
+from backhand.program.calls import Scalar, View
 from backhand.program.engines.native.compile import vector_bytes
+from backhand.program.engines.native.compiled import Compiled
 from backhand.program.engines.native.emit import MOST_IN_ONE, write_c
+from backhand.program.plan import OUTSIDE, TEMPORARY, Operation, Plan, Storage
 from program.engines.native_steps import tensors_of, train_both, worst
 
 LOSS = bh.MSELoss()
@@ -141,3 +144,68 @@ def _calls(schedule):
 def _kernel_text(text: str, number: int) -> str:
     begin = text.index(f"static int64_t kernel_{number}(")
     return text[begin : text.index("\n}\n", begin)]
+
+
+class Line:
+    """A plan by hand, on vectors of four elements."""
+
+    def __init__(self) -> None:
+        self.operations, self.storages = [], {}
+
+    def vector(self, name: str, kind: str = OUTSIDE) -> View:
+        number = len(self.storages)
+        self.storages[number] = Storage(number, 32, kind, f"{name}_{number}", 64 * number)
+        return View(number, torch.float64, (4,), (1,), 0)
+
+    def add(self, name: str, *operands, kind: str = TEMPORARY) -> View:
+        target = self.vector("result", kind)
+        self.operations.append(
+            Operation(name, "out", operands, {}, (target,), torch.add, False, "backward", "", "",
+                      "")
+        )  # fmt: skip
+        return target
+
+    def run(self, values: dict[View, torch.Tensor], **scalars: float) -> dict[int, torch.Tensor]:
+        outside = {
+            number: torch.zeros(4, dtype=torch.float64)
+            for number, storage in self.storages.items()
+            if storage.kind == OUTSIDE
+        }
+        for view, value in values.items():
+            outside[view.storage].copy_(value)
+        plan = Plan(self.operations, [], self.storages, {}, {}, {}, 64 * len(self.storages))
+        code = write_c(plan, "step", vector_bytes(), most_in_one=0)
+        Compiled(plan, outside, code).run(*(scalars[name] for name in code.scalar_names))
+        self.kernels = code.text.count("static int64_t kernel_")
+        return outside
+
+
+def test_what_is_read_later_is_kept_though_an_equal_loop_keeps_it_to_itself() -> None:
+    line = Line()
+    a = line.vector("a")
+    ends = []
+    for is_read_later in (False, True):
+        inner = line.add("mul", a, 2.0)
+        end = line.add("add", inner, 1.0, kind=OUTSIDE)
+        total = line.add("dot", end, end, kind=OUTSIDE)  # it parts the loops
+        ends.append((end, total))
+        if is_read_later:
+            ends.append((line.add("sub", inner, 3.0, kind=OUTSIDE), total))
+    found = line.run({a: torch.arange(4.0)})
+    for end, expected in zip([each for each, _ in ends], ([1, 3, 5, 7],) * 2 + ([-3, -1, 1, 3],),
+                             strict=True):  # fmt: skip
+        assert found[end.storage].tolist() == expected
+
+
+def test_two_scalars_are_not_one_twice() -> None:
+    line = Line()
+    a = line.vector("a")
+    ends = []
+    for first, second in (("lr", "lr"), ("lr", "decay"), ("decay", "lr")):
+        inner = line.add("mul", a, Scalar(first))
+        end = line.add("add", inner, Scalar(second), kind=OUTSIDE)
+        line.add("dot", end, end, kind=OUTSIDE)
+        ends.append(end)
+    found = line.run({a: torch.ones(4)}, lr=2.0, decay=5.0)
+    assert [found[end.storage][0].item() for end in ends] == [4.0, 7.0, 7.0]
+    assert line.kernels == 3  # one for a scalar twice, one for two, one for the products
