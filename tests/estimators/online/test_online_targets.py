@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 
+import numpy as np
 import pandas as pd
 import pytest
 import torch
@@ -128,3 +129,24 @@ def test_an_error_is_bounded_by_the_usual_which_follows() -> None:
     for wrong in (1.0, float("nan")):
         with pytest.raises(ValueError, match="most"):
             BoundedError(wrong)
+
+
+@pytest.mark.parametrize("wild", [1e9, -1e300])
+def test_one_wild_value_of_a_feature_is_forgotten(wild) -> None:
+    draw = np.random.default_rng(0).normal(size=3000)
+    model, errors = OnlineRegressor(seed=0), []
+    for at, x in enumerate(draw.tolist()):
+        given = {"x": wild if at == 1000 else x}
+        errors.append(abs(model.predict_one(given) - 3 * x))
+        model.learn_one(given, 3 * x)
+    assert np.mean(errors[2000:]) < 0.3  # a spread of 3; with the wild value's deviation it is 2.4
+
+
+def test_a_feature_that_comes_in_another_unit_is_followed() -> None:
+    draw = np.random.default_rng(0).normal(size=6000)
+    model, errors = OnlineRegressor(seed=0), []
+    for at, x in enumerate(draw.tolist()):
+        given = {"x": x * 1000 if at >= 2000 else x}
+        errors.append(abs(model.predict_one(given) - 3 * x))
+        model.learn_one(given, 3 * x)
+    assert np.mean(errors[4000:]) < 0.3
