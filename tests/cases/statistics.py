@@ -3,6 +3,7 @@
 import torch
 
 import backhand as bh
+from backhand.layers.bounded_error import BoundedError
 from backhand.layers.open_classes import OpenClasses
 from backhand.layers.standardized import Standardized
 from backhand.networks.reconstruction import Reconstruction
@@ -26,6 +27,8 @@ def all_open(width: int) -> bh.Layer:
 
 
 CASES = [
+    # so many times the usual that none of the errors here are limited, as finite differences are
+    over_features("BoundedError", lambda width: BoundedError(most=1e6)),
     over_features("OpenClasses", all_open),
     Case("Standardized", lambda: Standardized(3), with_gaps, only=torch.float32, derivative=False),
     Case(
