@@ -37,6 +37,7 @@ from backhand.values import (
     plain_shape,
     shape_of,
 )
+from backhand.waiting import wait_without_spinning
 
 __all__ = ["Layer", "LayerError", "forward_of"]
 
@@ -87,6 +88,7 @@ class Layer(LayerTree, LayerExpectations):
     def __call__(self, input: Given) -> Any:
         """The forward half of a training step: returns the output, keeps what backward needs."""
         self._awaiting_backward = None  # whatever happens, not the call before
+        wait_without_spinning()
         input = self.as_input(input)
         output, memory = forward_of(self, self.settled_input(input), True)
         self.last_input = input
@@ -141,6 +143,7 @@ class Layer(LayerTree, LayerExpectations):
 
     def predict(self, input: Given) -> Any:
         """Return the output as in use after training (no dropout, say); keep nothing."""
+        wait_without_spinning()
         input = self.as_input(input)
         return forward_of(self, self.settled_input(input), False)[0]
 

@@ -24,8 +24,8 @@ from backhand.layers import (
 )
 from backhand.networks import Sequential, Stack
 from backhand.program import Native, NotRecordable, Prediction, PredictionInPlace
-from backhand.program.engines.waiting import wait_without_spinning
 from backhand.training.threads import running_on
+from backhand.waiting import wait_without_spinning
 
 ROWS_AT_ONCE = 8192
 
@@ -104,7 +104,7 @@ class RowPredictor:
     def _part(self, rows: Tensor) -> Tensor:
         if len(rows) >= BLOCK and self._seconds >= SECONDS_BEFORE_BLOCKS and self._block(rows):
             assert self._blocks is not None
-            wait_without_spinning(torch.get_num_threads())
+            wait_without_spinning()
             found: Tensor = self._blocks.run(rows, BLOCK)
             return found
         begun = perf_counter()

@@ -17,7 +17,7 @@ from time import perf_counter
 import torch
 
 from backhand.layer import Layer
-from backhand.program.engines.waiting import wait_without_spinning
+from backhand.waiting import wait_without_spinning
 
 TOO_SMALL = 4_000_000
 """Multiplications of a forward pass (weights · rows), fewer than this are one thread's anywhere:
@@ -126,7 +126,7 @@ def running_on(threads: int) -> Iterator[None]:
     before = torch.get_num_threads()
     try:
         torch.set_num_threads(threads)
-        wait_without_spinning(threads)
+        wait_without_spinning()
         yield
     finally:
         torch.set_num_threads(before)

@@ -11,47 +11,60 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import math
 import os
 import threading
 from typing import Any
+
+import torch
 
 WISHES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT")
 """Variables by which a user says how threads shall wait."""
 
 
-def wait_without_spinning(threads: int) -> None:
+def wait_without_spinning() -> None:
     """From now on OpenMP's threads in this process sleep soon, when they have nothing to do.
 
-    Costs threads that sleep for good: two, and one more for each processor that the team leaves.
-    Nothing happens where the user has said how to wait, or OpenMP's library is not GNU's.
-
-    Args:
-        threads: of the team that shares work.
+    Called by whatever computes, for torch may share any of it among threads. Costs threads that
+    sleep for good: two, and one more for each processor that torch leaves alone. Nothing happens
+    where torch has one thread, where the user has said how to wait, or where OpenMP's library is
+    not GNU's.
     """
-    library = _gnu_openmp()
-    if threads < 2 or library is None or any(wish in os.environ for wish in WISHES):
-        return
-    _SLEEPERS.keep(library, library.omp_get_num_procs() - threads + 1)
+    threads = torch.get_num_threads()
+    if 1 < threads < _SLEEPERS.enough_for:
+        _SLEEPERS.suffice(threads)
 
 
 class _Sleepers:
-    """Threads of OpenMP's, kept and never used."""
+    """Threads of OpenMP's, kept and never used.
+
+    Attributes:
+        enough_for: with so many threads at work, or more, there are more than processors.
+    """
 
     def __init__(self) -> None:
+        self.enough_for: float = math.inf
         self._kept = 0
         self._lock = threading.Lock()
 
-    def keep(self, library: ctypes.CDLL, count: int) -> None:
-        """No fewer than so many, beside the one of Python's that keeps them."""
+    def suffice(self, threads: int) -> None:
+        """Keep as many as it takes beside so many at work."""
+        library = _gnu_openmp()
         with self._lock:
+            if library is None or any(wish in os.environ for wish in WISHES):
+                self.enough_for = 0
+            if threads >= self.enough_for:
+                return
+            assert library is not None
+            count = max(library.omp_get_num_procs() - threads + 1, 1)
             if count > self._kept:
                 asleep = threading.Event()
                 arguments = (library, count - self._kept, asleep)
-                threading.Thread(
-                    target=_sleep, args=arguments, name="keeps OpenMP's sleepers", daemon=True
-                ).start()
+                name = "keeps OpenMP's sleepers"
+                threading.Thread(target=_sleep, args=arguments, name=name, daemon=True).start()
                 asleep.wait()
                 self._kept = count
+            self.enough_for = threads
 
 
 _SLEEPERS = _Sleepers()

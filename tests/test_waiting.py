@@ -4,8 +4,11 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 BURNT = """
 import statistics, threading, time, torch
+import backhand as bh
 from backhand.training.threads import running_on
 
 def burnt():
@@ -20,17 +23,19 @@ def burnt():
 
 torch.set_num_threads(2)
 before = burnt()
-with running_on({threads}):
-    pass
+{work}
 print(before, burnt(), len(threading.enumerate()))
 """
+FIT = "with running_on(2): pass"
+CALL = "bh.FullyConnected(2, 1)(torch.ones(1, 2))"
+PREDICTION = "bh.FullyConnected(2, 1).predict(torch.ones(1, 2))"
 VARIABLES = ("OMP_", "GOMP_", "MKL_")
 
 
-def in_a_process(threads: int, **variables: str) -> tuple[float, float, int]:
-    """Burnt before and after a fit's number of threads was set; Python's threads."""
+def in_a_process(work: str, **variables: str) -> tuple[float, float, int]:
+    """Burnt before some work, and after it; and how many threads of Python's there are."""
     bare = {name: each for name, each in os.environ.items() if not name.startswith(VARIABLES)}
-    code = BURNT.format(threads=threads)
+    code = BURNT.format(work=work)
     said = subprocess.run(
         [sys.executable, "-c", code],
         capture_output=True,
@@ -41,18 +46,19 @@ def in_a_process(threads: int, **variables: str) -> tuple[float, float, int]:
     return float(said[0]), float(said[1]), int(said[2])
 
 
-def test_threads_sleep_once_they_have_trained() -> None:
-    before, after, _ = in_a_process(2)
+@pytest.mark.parametrize("work", [FIT, CALL, PREDICTION])
+def test_threads_sleep_once_something_was_computed(work) -> None:
+    before, after, _ = in_a_process(work)
     assert after < 5e-4 < before
 
 
 def test_one_thread_changes_nothing_for_others() -> None:
-    before, after, threads = in_a_process(1)
+    before, after, threads = in_a_process(FIT.replace("2", "1"))
     assert threads == 1
     assert min(before, after) > 5e-4
 
 
 def test_who_says_how_to_wait_is_obeyed() -> None:
-    before, after, threads = in_a_process(2, OMP_WAIT_POLICY="active")
+    before, after, threads = in_a_process(FIT, OMP_WAIT_POLICY="active")
     assert threads == 1
     assert min(before, after) > 5e-4
