@@ -75,6 +75,7 @@ def test_numbers_with_a_unit_are_numbers_of_it(word, plain) -> None:
 
 NAMES = {
     "flats": ["12", "12B", "14A", "3", "7"],
+    "houses": [f"{at}B" if at % 2 else f"{at}" for at in range(1, 80)],
     "letters before": [f"n{at}" for at in range(50)],
     "units that differ": ["5 kg", "300 g", "2.5 kg", "450 g"],
     "few with a word": ["2 doors", "4 doors"] * 9,
