@@ -15,10 +15,15 @@ from backhand.program.engines.native.emit import Code
 from backhand.program.engines.native.engine import code_of
 from backhand.program.engines.native.measured import costs_for
 from backhand.program.engines.replay import Replay
-from backhand.program.plan import Plan
+from backhand.program.plan import Operation, Plan
 
 MOST_OPERATIONS = 10_000
 """Of a plan up to which it is written as C to see how long that would take to compile."""
+
+WIDE = 32
+"""Channels, in and out, from which torch's own convolutions are the faster: between the 16 of a
+LeNet-5, where they lose, and the 64 of a residual block, where they win (benchmarks/
+ARCHITECTURES.md)."""
 
 LONGEST_COMPILATION = 2.0
 """Seconds that compiling may be expected to take; Native(), asked for, takes as long as it does."""
@@ -48,6 +53,8 @@ def _worth_compiling(plan: Plan, name: str) -> Code | None:
 
 def _is_faster_replayed(plan: Plan) -> bool:
     """Whether what is gained in calls is lost in products: by what they cost on this machine."""
+    if any(map(_is_wide_convolution, plan.operations)):
+        return True
     costs = costs_for(plan)
     native = replayed = 0.0
     for operation in plan.operations:
@@ -57,6 +64,12 @@ def _is_faster_replayed(plan: Plan) -> bool:
             native += known.native(work, plan.only_predicts) if work else 0.0
             replayed += known.replayed(work) if work else known.call
     return native > replayed
+
+
+def _is_wide_convolution(operation: Operation) -> bool:
+    if not operation.name.startswith("conv") or operation.phase != "forward":
+        return False
+    return bool(min(operation.operands[1].shape[:2]) >= WIDE)
 
 
 def bind(
