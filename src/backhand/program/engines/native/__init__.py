@@ -7,7 +7,8 @@ Where to read on, from a plan to numbers:
 - `writer.py`, `layout.py`, `c_text.py`: lines, names, arrays; all that others write with.
 - `elementwise.py` with `formulas.py`: loops over elements, and what is in them.
 - `products.py` over `product_calls.py`, `product.py`, `tiles.py`, `dots.py`, `blas.py`: matrix
-  products, by tiles of our own or by the library; `convolutions.py` makes products of images.
+  products, by tiles of our own or by the library; `convolutions.py`
+  with `columns.py` makes products of images.
 - `reductions.py`, `indexing.py`, `pooling.py`, `copying.py`: the other operations.
 - `entry.py`: the function around a step; `*.h`: what every source file begins with.
 - `compile.py` over `cache.py` and `child.py`: from C to a library; `addresses.py`: of the BLAS.

@@ -10,10 +10,15 @@ images are made for one channel at a time, which are summed.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from backhand.program.calls import View, contiguous_strides
+from backhand.program.engines.native.columns import (
+    Windows,
+    from_column,
+    room_for,
+    write_columns,
+)
 from backhand.program.engines.native.copying import write_copy
 from backhand.program.engines.native.layout import C_TYPES, REAL, Window
 from backhand.program.engines.native.operands import argument, only, pair, within_image
@@ -21,29 +26,6 @@ from backhand.program.engines.native.product import MatrixProduct
 from backhand.program.engines.native.products import write_product
 from backhand.program.engines.native.writer import Writer
 from backhand.program.plan import Operation
-
-
-@dataclass(frozen=True)
-class _Windows:
-    """Where the elements of an image's columns lie: position · stride + tap · dilation - padding.
-
-    Each of two numbers, for rows and columns of an image.
-    """
-
-    image: Sequence[int]
-    positions: Sequence[int]
-    kernel: Sequence[int]
-    stride: Sequence[int]
-    padding: Sequence[int]
-    dilation: Sequence[int]
-
-    def turned(self) -> _Windows:
-        """With positions and taps in each other's place."""
-        return replace(
-            self,
-            positions=self.kernel, kernel=self.positions,
-            stride=self.dilation, dilation=self.stride,
-        )  # fmt: skip
 
 
 def _image(window: Window, axes: int) -> Window:
@@ -81,7 +63,7 @@ def write_convolution(writer: Writer, operation: Operation) -> None:
     weight = _grouped(_image(writer.window(views[1]), axes), 0, groups)
     start = _grouped(writer.window(bias), 0, groups) if isinstance(bias, View) else None
     image, positions = (out, source) if is_transposed else (source, out)
-    windows = _Windows(
+    windows = Windows(
         image.shape[3:],
         positions.shape[3:],
         weight.shape[3:],
@@ -114,7 +96,7 @@ class _Convolution:
     weight: Window
     out: Window
     bias: Window | None
-    windows: _Windows
+    windows: Windows
 
 
 def _grouped(window: Window, axis: int, groups: int) -> Window:
@@ -148,17 +130,13 @@ def _write_by_images(writer: Writer, convolution: _Convolution) -> None:
     places = math.prod(windows.positions)
     many = _at_once(writer, images, depth * places, out.dtype.itemsize)
     length = many * places
-    space = writer.pack_space(out.dtype, depth * length)
-    columns = Window(space, (depth, length), (length, 1), 0, out.dtype)
+    columns = room_for(writer, depth, length, out.dtype)
     flat = _flattened(out) if many == 1 else None
-    dense = None
-    if flat is None:
-        space = writer.pack_space(out.dtype, outputs * length)
-        dense = Window(space, (outputs, length), (length, 1), 0, out.dtype)
+    dense = room_for(writer, outputs, length, out.dtype) if flat is None else None
     with writer.loops([groups, images // many]) as (group, block):
         with writer.loops([many]) as (n,):
             image = source.without_axis(1, group).without_axis(0, _nth(block, many, n))
-            _write_columns(writer, image, _from_column(columns, n, places), windows)
+            write_columns(writer, image, from_column(columns, n, places), windows)
         start = convolution.bias
         if start is not None:
             start = start.without_axis(0, group)
@@ -170,7 +148,7 @@ def _write_by_images(writer: Writer, convolution: _Convolution) -> None:
             with writer.loops([many]) as (n,):
                 image = _of_group(out, _nth(block, many, n), group)
                 lies = (length, windows.positions[1], 1)
-                found = replace(_from_column(dense, n, places), shape=image.shape, stride=lies)
+                found = replace(from_column(dense, n, places), shape=image.shape, stride=lies)
                 write_copy(writer, found, image)
 
 
@@ -179,31 +157,19 @@ def _nth(block: str, many: int, n: str) -> str:
     return f"{block} * {many} + {n}" if many > 1 else block
 
 
-def _from_column(matrix: Window, n: str, places: int) -> Window:
-    """From the first of the n-th image's columns on."""
-    return replace(matrix, base=f"({matrix.base} + {n} * {places})") if n != "0" else matrix
-
-
 def _write_by_channels(writer: Writer, convolution: _Convolution) -> None:
     """Where the kernel is as large as the images, as for a weight's gradient: the sum over some
     channels at a time of weight (outputs, channels · kernel) @ columns (…, images · positions)."""
     source, weight, out = convolution.source, convolution.weight, convolution.out
     windows = convolution.windows
     images, groups, outputs = out.shape[:3]
-    taps, places, channels = (
-        math.prod(windows.kernel),
-        math.prod(windows.positions),
-        source.shape[2],
-    )
+    taps, places = math.prod(windows.kernel), math.prod(windows.positions)
+    channels = source.shape[2]
     many = _at_once(writer, channels, taps * images * places, out.dtype.itemsize)
     depth, length = many * taps, images * places
-    space = writer.pack_space(out.dtype, depth * length)
-    turned = Window(space, (length, depth), (depth, 1), 0, out.dtype)
-    left = Window(
-        writer.pack_space(out.dtype, outputs * depth), (outputs, depth), (depth, 1), 0, out.dtype
-    )
-    space = writer.pack_space(out.dtype, outputs * length)
-    total = Window(space, (outputs, length), (length, 1), 0, out.dtype)
+    turned = room_for(writer, length, depth, out.dtype)
+    left = room_for(writer, outputs, depth, out.dtype)
+    total = room_for(writer, outputs, length, out.dtype)
     kernel = (outputs, many, *windows.kernel)
     with writer.loops([groups]) as (group,):
         with writer.loops(total.shape) as at:
@@ -218,7 +184,7 @@ def _write_by_channels(writer: Writer, convolution: _Convolution) -> None:
             write_copy(writer, some, replace(left, shape=kernel, stride=contiguous_strides(kernel)))
             with writer.loops([many]) as (n,):
                 data = source.without_axis(1, group).without_axis(1, _nth(block, many, n))
-                _write_columns(writer, data, _from_column(turned, n, taps), windows.turned())
+                write_columns(writer, data, from_column(turned, n, taps), windows.turned())
             product = MatrixProduct(total, left, turned.turned(), total)
             write_product(writer, product, (True, False))
         image = out.without_axis(1, group)
@@ -235,22 +201,20 @@ def _write_transposed(writer: Writer, convolution: _Convolution) -> None:
     places = math.prod(windows.positions)
     many = _at_once(writer, images, depth * places, out.dtype.itemsize)
     length = many * places
-    space = writer.pack_space(out.dtype, depth * length)
-    columns = Window(space, (depth, length), (length, 1), 0, out.dtype)
-    space = writer.pack_space(out.dtype, inputs * length)
-    right = Window(space, (inputs, length), (length, 1), 0, out.dtype)
+    columns = room_for(writer, depth, length, out.dtype)
+    right = room_for(writer, inputs, length, out.dtype)
     with writer.loops([groups, images // many]) as (group, block):
         with writer.loops([many]) as (n,):
             image = _of_group(source, _nth(block, many, n), group)
             lies = (length, windows.positions[1], 1)
-            place = replace(_from_column(right, n, places), shape=image.shape, stride=lies)
+            place = replace(from_column(right, n, places), shape=image.shape, stride=lies)
             write_copy(writer, image, place)
         left = matrices.without_axis(0, group).turned()
         write_product(writer, MatrixProduct(columns, left, right), (True, False))
         with writer.loops([many]) as (n,):
             image = _of_group(out, _nth(block, many, n), group)
             _write_begun(writer, image, convolution.bias, group)
-            _write_columns(writer, image, _from_column(columns, n, places), windows, added=True)
+            write_columns(writer, image, from_column(columns, n, places), windows, added=True)
 
 
 def _write_plainly(writer: Writer, convolution: _Convolution) -> None:
@@ -279,7 +243,7 @@ def _write_transposed_plainly(writer: Writer, convolution: _Convolution) -> None
 
 
 def _write_place(
-    writer: Writer, windows: _Windows, position: tuple[str, str], tap: tuple[str, str]
+    writer: Writer, windows: Windows, position: tuple[str, str], tap: tuple[str, str]
 ) -> str:
     """Declare `at_y` and `at_x`, where a window's tap lies; C text of whether in the image."""
     for axis, letter in enumerate("yx"):
@@ -327,58 +291,3 @@ def _as_matrices(writer: Writer, weight: Window) -> Window:
         write_copy(writer, weight, packed)
         weight = packed
     return replace(weight, shape=(groups, rows, depth), stride=(*weight.stride[:2], 1))
-
-
-def _write_columns(
-    writer: Writer, data: Window, columns: Window, windows: _Windows, added: bool = False
-) -> None:
-    """Copy images' elements to their columns, or add the columns to where they came from.
-
-    Args:
-        data: channels, rows, columns; as many channels as the columns are of. Turned windows
-            make, of each of some images, columns whose rows go along the kernel.
-        columns: (channels · kernel, positions), or turned (images · positions, kernel).
-    """
-    type_ = C_TYPES[data.dtype]
-    (height, width), (up, left) = windows.image, windows.padding
-    (sy, sx), (dy, dx) = windows.stride, windows.dilation
-    (rows, length), (taps_y, taps_x) = windows.positions, windows.kernel
-    step_c, step_row, step_column = data.stride
-    step_tap = columns.stride[0]
-    with writer.loops([data.shape[0], taps_y, taps_x]) as (c, v, u), writer.block():
-        writer.line(f"const int shift = {u} * {dx} - {left};")
-        low, high = "0", str(length)
-        if not _stays_inside(windows, 1):
-            # Where x · sx + shift is inside the image.
-            writer.line(f"int low = shift < 0 ? ({sx - 1} - shift) / {sx} : 0;")
-            writer.line(f"int high = shift < {width} ? ({width - 1} - shift) / {sx} + 1 : 0;")
-            writer.line(f"if (low > {length}) low = {length};")
-            writer.line(f"if (high > {length}) high = {length};")
-            writer.line("if (high < low) high = low;")
-            low, high = "low", "high"
-        with writer.block(f"for (int y = 0; y < {rows}; y++)"):
-            writer.line(f"const int at = y * {sy} + {v} * {dy} - {up};")
-            place = f"(({c} * {taps_y} + {v}) * {taps_x} + {u}) * {step_tap} + y * {length}"
-            constant, other = ("const ", "") if added else ("", "const ")
-            writer.line(f"{constant}{type_} *const column = {columns.base} + {place};")
-            if not _stays_inside(windows, 0):
-                with writer.block(f"if (at < 0 || at >= {height})"):
-                    if not added:
-                        writer.line(f"for (int x = 0; x < {length}; x++) column[x] = 0;")
-                    writer.line("continue;")
-            if low != "0" and not added:
-                writer.line("for (int x = 0; x < low; x++) column[x] = 0;")
-                writer.line(f"for (int x = high; x < {length}; x++) column[x] = 0;")
-            row = f"{data.offset} + {c} * {step_c} + at * {step_row} + shift * {step_column}"
-            writer.line(f"{other}{type_} *const row = {data.base} + {row};")
-            element = f"row[x * {sx * step_column}]"
-            text = f"{element} += column[x]" if added else f"column[x] = {element}"
-            writer.line("BH_INDEPENDENT")
-            writer.line(f"for (int x = {low}; x < {high}; x++) {text};")
-
-
-def _stays_inside(windows: _Windows, axis: int) -> bool:
-    """Whether no position and tap of an axis lies past an edge of the image."""
-    reach = (windows.positions[axis] - 1) * windows.stride[axis]
-    reach += (windows.kernel[axis] - 1) * windows.dilation[axis]
-    return windows.padding[axis] == 0 and reach < windows.image[axis]
