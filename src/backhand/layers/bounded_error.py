@@ -46,6 +46,7 @@ class BoundedError(Layer):
     def forward(
         self, input: Float[Tensor, "..."], training: bool
     ) -> tuple[Float[Tensor, "..."], None]:
+        self.expect_tensor(input)
         return input, None
 
     def propagate(
