@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
+from rich.console import Console
 from test_disc import run
 from test_tables import people, rows_of
 
+from backhand.cli.tables.fitting import fit_splits
 from backhand.cli.tables.preparing import Prepared, prepare
 from backhand.cli.tables.reading import HowToRead
 from backhand.cli.tables.split import Splitting
+from backhand.cli.tables.training import Options
 from backhand.estimators.tables import load_table_model
 
 
@@ -107,7 +112,10 @@ REFUSED = {
     "folds of a file": (("--test", "t.csv", "--folds", 3), "a file of test rows leaves nothing"),
     "no folds": (("--folds", 0), "folds: expected 2 or more, or 1 for none, got 0"),
     "too many folds": (("--folds", 999), "folds: expected at most one a row, 200, got 999"),
-    "no such order": (("--order", "sinse"), "order: the column 'sinse' is not there, or left out"),
+    "no such order": (
+        ("--order", "sinse"),
+        "'sinse' is not there; did you mean 'since'?",
+    ),
     "order by text": (("--order", "city"), "order: expected numbers or dates in 'city'"),
     "order with gaps": (("--order", "age"), "people.csv, line 5: column 'age' has no value"),
     "order by the target": (("--order", "buys"), "order: the column 'buys' is the target"),
@@ -130,3 +138,43 @@ def test_refuses_a_split(name, path, monkeypatch, capsys) -> None:
     assert run(monkeypatch, "train", path, "--target", "buys", *words, "--out", "out") == 2
     assert says in capsys.readouterr().err
     assert not (path.parent / "out").exists()
+
+
+HELD_OUT = {
+    "order": {"order": "since"},
+    "group": {"group": "group"},
+    "order of a column that is not learnt from": {"order": "since"},
+    "order, and a file of test rows": {"order": "since", "file": Path("tests.csv")},
+    "group, and a file of test rows": {"group": "group", "file": Path("tests.csv")},
+    "order in folds": {"order": "since", "folds": 2},
+    "group in folds": {"group": "group", "folds": 2},
+}
+
+
+@pytest.mark.parametrize("name", HELD_OUT)
+def test_the_epoch_is_chosen_by_rows_held_out_alike(name, path, monkeypatch) -> None:
+    """The model's categories tell by which rows it was trained: each row has one of its own."""
+    monkeypatch.chdir(path.parent)
+    table = pl.read_csv(path, try_parse_dates=True)[:100]
+    table = table.with_columns(own=pl.format("n{}", pl.int_range(pl.len())))
+    table.write_csv(path)
+    unknown = {"since": pl.lit(None), "own": pl.lit("n0")}
+    gone = [HELD_OUT[name]["group"]] if "group" in HELD_OUT[name] else []
+    table[:30].with_columns(**unknown).drop(gone).write_csv("tests.csv")
+    drop = ["since"] if name.endswith("not learnt from") else []
+    prepared = prepare(path, "buys", None, drop, HowToRead(), Splitting(**HELD_OUT[name]), 0)
+    fitted = fit_splits(Console(quiet=True), prepared, Options(epochs=1), {})
+    codes = {code.name: code for code in fitted.model.encoding_.codes}
+    trained_on = pl.col("own").is_in(codes["own"].categories)
+    whole = len(prepared.splits) > 1  # the model that is written learnt from all rows
+    rest = table if whole else table[prepared.splits[0][0]]
+    seen, held_out = rest.filter(trained_on), rest.filter(~trained_on)
+    assert 0.1 * len(rest) < len(held_out) < 0.3 * len(rest)
+    if "order" in name:
+        assert seen["since"].max() < held_out["since"].min()
+        assert "The epoch is chosen by the last training rows by since." in prepared.notes
+        assert ("since" in codes) == (not drop)
+    else:
+        assert not set(seen["group"]) & set(held_out["group"])
+        assert any("chosen by rows of whole group held out" in note for note in prepared.notes)
+        assert "group" not in codes

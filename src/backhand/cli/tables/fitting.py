@@ -56,8 +56,11 @@ def fit_splits(
     for number, (train, test) in enumerate(splits, 1):
         if len(splits) > 1:
             console.print(f"fold {number} of {len(splits)}")
+        told = {name: values[train] for name, values in prepared.told.items()}
         with timed(seconds, "training"):
-            trained = train_model(console, target, table[train], target.values[train], options)
+            trained = train_model(
+                console, target, table[train], target.values[train], options, told
+            )
         with timed(seconds, "predictions"):
             ours = Predictions.of(trained.model, table[test])
         baseline = knowing_nothing(target.values[train], len(test), ours.classes)
@@ -68,7 +71,7 @@ def fit_splits(
     if len(splits) > 1 and not interrupted:
         console.print("all rows, for the model that is written")
         with timed(seconds, "training"):
-            trained = train_model(console, target, table, target.values, options)
+            trained = train_model(console, target, table, target.values, options, prepared.told)
     model = trained.model
     model.remember(*prepared.remembered())
     folds = [each.measures(target.values[test]) for test, each, _ in parts]

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
+from backhand.cli.errors import named
 from backhand.cli.tables.columns import column_notes, columns_table, target_notes
 from backhand.cli.tables.reading import HowToRead, Table, nearest, read_table
-from backhand.cli.tables.split import Split, Splitting, split_rows
+from backhand.cli.tables.split import Split, Splitting, check_rows, split_rows
 from backhand.cli.tables.target import CLASSIFICATION, Target, split_target
 from backhand.data.column_kinds import DATE, NUMBER, Meaning
 
@@ -29,6 +30,7 @@ class Prepared:
         notes: what a reader must know, a sentence each.
         warnings: of each column, a few words each.
         carried: the columns that name the rows, for the predictions.
+        told: the groups or the order of all rows, where the user named a column of it.
     """
 
     table: Table
@@ -38,6 +40,7 @@ class Prepared:
     notes: list[str]
     warnings: dict[str, list[str]] = field(default_factory=dict)
     carried: dict[str, list[Any]] = field(default_factory=dict)
+    told: dict[str, np.ndarray] = field(default_factory=dict)
 
     def show(self, console: Console) -> None:
         """Print what was decided."""
@@ -90,24 +93,37 @@ def prepare(
     for option, names in (("drop", drop), ("id", ids), ("group", group)):
         if target_name in names:
             raise ValueError(f"{option}: {target_name!r} is the target")
-    whole = read_table(path, how, without=left_out)
-    own = None
+    whole = read_table(path, how, without=[name for name in left_out if name != splitting.order])
+    own = np.zeros(len(whole.frame), bool)
     if splitting.file is not None:
-        whole, own = _with_tests(whole, splitting.file, how, target_name, left_out)
-    features, target, given = split_target(path, whole.frame, target_name, task)
-    table = _of_features(whole, features, given)
-    splits = _splits(table, target, splitting, seed, None if own is None else own[given])
-    notes = [*table.notes, *_target_notes(whole, target, given), *_split_notes(splitting, splits)]
+        whole, own = _with_tests(whole, splitting.file, how, target_name, left_out, ids)
+    learnt = whole.frame.drop(left_out, strict=False)
+    features, target, given = split_target(path, learnt, target_name, task)
+    table, own = _of_features(whole, features, given), own[given]
+    told = _told(whole.filtered(given), target, splitting, own)
+    if splitting.file is not None:
+        splits = [_own_split(path, target, own, splitting.file)]
+    else:
+        with named(path):
+            splits = split_rows(target, splitting, seed, **told)
+    notes = [*table.notes, *_target_notes(whole, target, given), *_split_notes(splitting)]
     carried = {name: table.raw[name].to_list() for name in ids}
-    prepared = Prepared(table, target, splits, left_out, notes, carried=carried)
+    prepared = Prepared(table, target, splits, left_out, notes, carried=carried, told=told)
     prepared.warnings = column_notes(table, target)
     return prepared
 
 
 def _with_tests(
-    table: Table, path: Path, how: HowToRead, target: str, left_out: Sequence[str]
+    table: Table,
+    path: Path,
+    how: HowToRead,
+    target: str,
+    left_out: Sequence[str],
+    ids: Sequence[str],
 ) -> tuple[Table, np.ndarray]:
     """The table with the rows of another file below, read alike, and which those are.
+
+    What is not learnt from may be missing there, but for the columns that go with the predictions.
 
     Raises:
         ValueError: a column is not there, or holds something else.
@@ -115,47 +131,57 @@ def _with_tests(
     import polars
 
     meant = {name: found.meaning for name, found in table.found.items()}
-    names = [name for name in left_out if name in table.raw.columns]
-    tests = read_table(path, how, meant, without=names)
-    for name in table.frame.columns:
-        if name not in tests.frame.columns:
+    tests = read_table(path, how, meant, only=table.frame.columns)
+    for name in dict.fromkeys([*table.frame.columns, *ids]):
+        if name not in tests.raw.columns and (name in ids or name not in left_out):
             what = "the target" if name == target else f"which {table.path} has"
-            asked = nearest(name, tests.frame.columns)
+            asked = nearest(name, tests.raw.columns)
             raise ValueError(f"{path}: there is no column {name!r}, {what}{asked}")
-    both = (table.frame, tests.frame.select(table.frame.columns))
-    raws = [each.raw.select(polars.col(names).cast(polars.String)) for each in (table, tests)]
+    kept = [target, *left_out]
+    frames = table.frame, _with_gaps(tests.frame, table.frame.columns)
+    raws = [_with_gaps(each.raw, kept) for each in (table, tests)]
     joined = replace(
         table,
-        frame=polars.concat(both, how="vertical_relaxed"),
-        raw=polars.concat(raws) if names else table.raw.clear(len(table.frame) + len(tests.frame)),
+        frame=polars.concat(frames, how="vertical_relaxed"),
+        raw=polars.concat(raws, how="vertical_relaxed"),
         rows=np.concatenate([table.rows, tests.rows]),
         lines=np.concatenate([table.lines, tests.lines]),
     )
     return joined, np.arange(len(joined.frame)) >= len(table.frame)
 
 
-def _splits(
-    table: Table, target: Target, how: Splitting, seed: int, own: np.ndarray | None
-) -> list[Split]:
-    if own is not None:
-        return [_own_split(target, own, how.file)]
-    order = None if how.order is None else _order(table, target, how.order)
-    groups = None
+def _with_gaps(frame: Any, names: Sequence[str]) -> Any:
+    """These columns of a frame; of one that is not there, gaps."""
+    import polars
+
+    gone = [polars.lit(None).alias(name) for name in names if name not in frame.columns]
+    return frame.with_columns(gone).select(names)
+
+
+def _told(table: Table, target: Target, how: Splitting, own: np.ndarray) -> dict[str, np.ndarray]:
+    """The order or the groups of the rows, where a column of it was named.
+
+    Args:
+        own: which are the user's own test rows: their order does not matter (rows,).
+    """
+    if how.order is not None:
+        return {"order": _order(table, target, how.order, own)}
     if how.group is not None:
-        groups = np.array([str(each) for each in table.raw[how.group].to_list()])
-    return split_rows(target, how, seed, order, groups)
+        return {"groups": np.array([str(each) for each in table.raw[how.group].to_list()])}
+    return {}
 
 
-def _own_split(target: Target, own: np.ndarray, path: Path | None) -> Split:
+def _own_split(table: Path, target: Target, own: np.ndarray, path: Path | None) -> Split:
     """The rows of the user's own test file for the test.
 
     Raises:
-        ValueError: one of the files has no row with a target, or a class is in the test only.
+        ValueError: one of the files has too few rows with a target, or a class is in the test only.
     """
     train, test = np.flatnonzero(~own), np.flatnonzero(own)
-    for rows, what in ((train, "the table"), (test, path)):
-        if not len(rows):
-            raise ValueError(f"{what}: no row has a value in the column {target.name!r}")
+    with named(table):
+        check_rows(target, len(train))
+    if not len(test):
+        raise ValueError(f"{path}: no row has a value in the column {target.name!r}")
     strange = ~np.isin(target.values[test], target.values[train])
     if target.task == CLASSIFICATION and strange.any():
         raise ValueError(
@@ -165,22 +191,23 @@ def _own_split(target: Target, own: np.ndarray, path: Path | None) -> Split:
     return train, test
 
 
-def _order(table: Table, target: Target, name: str) -> np.ndarray:
+def _order(table: Table, target: Target, name: str, own: np.ndarray) -> np.ndarray:
     """The values to order rows by.
 
     Raises:
         ValueError: there is no such column, it has gaps, or is of categories.
     """
-    if name not in table.frame.columns:
-        what = "is the target" if name == target.name else "is not there, or left out"
+    if name == target.name or name not in table.frame.columns:
+        what = "is the target" if name == target.name else "is not there"
         raise ValueError(
             f"{table.path}: order: the column {name!r} {what}{nearest(name, table.frame.columns)}"
         )
     kind, column = table.found[name].meaning.kind, table.frame[name]
     if kind not in (NUMBER, DATE):
         raise ValueError(f"{table.path}: order: expected numbers or dates in {name!r}, got {kind}")
-    if column.null_count():
-        row = column.is_null().arg_max()
+    gaps = column.is_null().to_numpy() & ~own
+    if gaps.any():
+        row = int(gaps.argmax())
         raise ValueError(
             f"{table.path}, {table.place(row)}: column {name!r} has no value to order by"
         )
@@ -188,15 +215,22 @@ def _order(table: Table, target: Target, name: str) -> np.ndarray:
     return found
 
 
-def _split_notes(how: Splitting, splits: Sequence[Split]) -> list[str]:
+def _split_notes(how: Splitting) -> list[str]:
     """How the rows were split, where not by chance."""
+    notes = []
     if how.file is not None:
-        return [f"The test rows are those of {how.file}."]
+        notes.append(f"The test rows are those of {how.file}.")
+    elif how.order is not None:
+        notes.append(f"The test rows are the last ones by {how.order}.")
+    elif how.group is not None:
+        notes.append(f"No {how.group} has rows in training and in the test.")
     if how.order is not None:
-        return [f"The test rows are the last ones by {how.order}."]
+        notes.append(f"The epoch is chosen by the last training rows by {how.order}.")
     if how.group is not None:
-        return [f"No {how.group} has rows in training and in the test; it is not learnt from."]
-    return []
+        notes.append(
+            f"The epoch is chosen by rows of whole {how.group} held out; it is not learnt from."
+        )
+    return notes
 
 
 def _of_features(table: Table, features: Any, given: np.ndarray) -> Table:

@@ -31,10 +31,11 @@ class Splitting:
 
     Attributes:
         share: of the rows, for the test.
-        order: a column of numbers or dates by which the last rows are the test.
-        group: a column whose rows of one value stay together.
+        order: a column of numbers or dates by which the last rows are the test, and of the others
+            the last ones those that the epoch is chosen by.
+        group: a column whose rows of one value stay together, in both.
         folds: of cross-validation; 1 is none.
-        file: with the test rows.
+        file: with the test rows; an order or a group then only chooses those for the epoch.
     """
 
     share: float = 0.2
@@ -55,9 +56,6 @@ class Splitting:
             raise ValueError(f"folds: expected 2 or more, or 1 for none, got {self.folds}")
         if self.order and self.group:
             raise ValueError("order and group: expected one of them, got both")
-        for name, given in (("order", self.order), ("group", self.group)):
-            if self.file and given:
-                raise ValueError(f"test and {name}: a file of test rows leaves nothing to split")
         if self.file and self.folds > 1:
             raise ValueError("test and folds: a file of test rows leaves nothing to split")
 
@@ -85,11 +83,7 @@ def split_rows(
     Raises:
         ValueError: there are too few rows or groups.
     """
-    rows = len(target.values)
-    if rows < FEWEST_ROWS:
-        raise ValueError(
-            f"column {target.name!r}: expected values in at least {FEWEST_ROWS} rows, got {rows}"
-        )
+    check_rows(target, len(target.values))
     if order is not None:
         found = _by_order(order, how)
     elif how.folds > 1:
@@ -101,6 +95,18 @@ def split_rows(
     else:
         found = [_by_chance(target, how.share, seed)]
     return [_sorted(target, train, test) for train, test in found]
+
+
+def check_rows(target: Target, rows: int) -> None:
+    """Refuse so few rows with a target that there is nothing to learn.
+
+    Raises:
+        ValueError: they are.
+    """
+    if rows < FEWEST_ROWS:
+        raise ValueError(
+            f"column {target.name!r}: expected values in at least {FEWEST_ROWS} rows, got {rows}"
+        )
 
 
 def _by_chance(target: Target, share: float, seed: int) -> Split:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
+from backhand.cli.errors import named
 from backhand.cli.interruption import INTERRUPTED, Interruption
 from backhand.cli.output import check_folder, check_writable
 from backhand.cli.tables.fitting import Fitted, fit_peers, fit_splits, folds_sentence, timed
@@ -65,7 +65,7 @@ def train_table(
     check_writable(out)
     prepared.show(console)
     gc.freeze()  # a collection would look at all of torch
-    with _named(path):
+    with named(path):
         fitted = fit_splits(console, prepared, options, seconds)
     outcome = _outcome(path, prepared, fitted, seconds)
     if fitted.interrupted:
@@ -142,12 +142,3 @@ def _tell(console: Console, outcome: TableOutcome, told: int, out: Path) -> None
     for sentence in outcome.verdict().sentences():
         console.print(sentence, soft_wrap=True)
     console.print(f"Written to {out}/: {', '.join(sorted(outcome.files))}", soft_wrap=True)
-
-
-@contextmanager
-def _named(path: Path) -> Iterator[None]:
-    """What is wrong with a column names the file too."""
-    try:
-        yield
-    except ValueError as problem:
-        raise ValueError(f"{path}: {problem}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -47,9 +48,17 @@ class Trained:
 
 
 def train_model(
-    console: Console, target: Target, table: Any, truth: np.ndarray, options: Options
+    console: Console,
+    target: Target,
+    table: Any,
+    truth: np.ndarray,
+    options: Options,
+    told: Mapping[str, np.ndarray],
 ) -> Trained:
     """Train on these rows; Ctrl-C keeps the best epoch so far.
+
+    Args:
+        told: the groups or the order of the rows, by which some are held out to choose the epoch.
 
     Raises:
         ValueError: an option or a column cannot be used.
@@ -78,7 +87,7 @@ def train_model(
         model.on_epoch = on_epoch
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Training interrupted by user")
-            model.fit(table, polars.Series(target.name, truth))
+            model.fit(table, polars.Series(target.name, truth), **told)
         model.on_epoch = None
         interrupted = interruption.noted
     return Trained(model, interrupted)

@@ -27,9 +27,10 @@ from backhand.data.column_kinds import Meaning
 from backhand.estimators.predictor import Predictor
 from backhand.estimators.tables.columns import Column, read_columns
 from backhand.estimators.tables.encoding import PLURALS, EncodedTable, Encoding
+from backhand.estimators.tables.held_out import HoldingOut
 from backhand.estimators.tables.members import make_members
 from backhand.estimators.tables.saved import read_model
-from backhand.estimators.tables.training import split_rows, train_members
+from backhand.estimators.tables.training import train_members
 from backhand.losses import Loss
 from backhand.networks import NetworkFileError, Stack, save
 from backhand.tensor_file import Malformed, blaming, expect
@@ -140,9 +141,11 @@ class TableBase(BaseEstimator):  # type: ignore[misc]
         steps = max(training // self.batch_size, 1)
         return self.epochs or min(EPOCHS, max(STEPS // steps, FEWEST))
 
-    def _train(self, columns: list[Column], targets: np.ndarray, outputs: int) -> None:
+    def _train(
+        self, columns: list[Column], targets: np.ndarray, outputs: int, holding_out: HoldingOut
+    ) -> None:
         random = check_random_state(self.random_state)
-        training, held_out = split_rows(
+        training, held_out = holding_out.split(
             targets, self.validation_fraction, random, stratified=self._classifies
         )
         self.encoding_ = Encoding.of([_rows(column, training) for column in columns])

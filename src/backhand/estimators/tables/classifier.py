@@ -15,6 +15,7 @@ from torch import Tensor
 from backhand.arguments import shown
 from backhand.estimators.tables.base import TableBase
 from backhand.estimators.tables.columns import name_of
+from backhand.estimators.tables.held_out import HoldingOut
 from backhand.estimators.tables.members import mean_of_members
 from backhand.losses import CrossEntropyLoss, Loss
 from backhand.tensor_file import Malformed, expect
@@ -39,7 +40,7 @@ class TableClassifier(ClassifierMixin, TableBase):  # type: ignore[misc]
         batch_size: rows in a batch; default 256.
         learning_rate: at the cosines' tops; default 0.04.
         members: networks trained side by side, whose probabilities are averaged; default 1.
-        validation_fraction: of the rows, held out to choose the epoch; default 0.2.
+        validation_fraction: of the rows, held out to choose the epoch; see fit; default 0.2.
         label_smoothing: see CrossEntropyLoss; default 0.1.
         random_state: of everything random; default none.
         on_epoch: called with a `backhand.training.Epoch` after every epoch; its measures are
@@ -83,18 +84,26 @@ class TableClassifier(ClassifierMixin, TableBase):  # type: ignore[misc]
         self.random_state = random_state
         self.on_epoch = on_epoch
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Learn from a table (rows, columns) and its labels (rows,)."""
+    def fit(self, X: Any, y: Any, *, groups: Any = None, order: Any = None) -> Self:
+        """Learn from a table (rows, columns) and its labels (rows,).
+
+        Args:
+            groups: whose rows stay together (rows,): whole ones are held out to choose the epoch
+                by, where rows of one are alike, as those of a patient.
+            order: numbers or dates (rows,), by which the latest rows are held out instead, where
+                what is to come is predicted from what was. Default: rows drawn by chance.
+        """
         self._check_arguments()
         columns = self._columns(X, reset=True)
         self.target_name_ = name_of(y)
         labels = _check_y(y, estimator=self)
         check_consistent_length(X, labels)
+        holding_out = HoldingOut.by(X, groups, order)
         check_classification_targets(labels)
         self.classes_, targets = np.unique(labels, return_inverse=True)
         if len(self.classes_) < 2:
             raise ValueError(f"y: expected at least two classes, got one class, {self.classes_[0]}")
-        self._train(columns, targets.astype(np.int64), len(self.classes_))
+        self._train(columns, targets.astype(np.int64), len(self.classes_), holding_out)
         return self
 
     def predict_proba(self, X: Any) -> np.ndarray:

@@ -72,6 +72,23 @@ def read_columns(table: Any, meant: Sequence[Meaning] | None = None) -> list[Col
     return [_column(*each, mean) for each, mean in zip(named, means, strict=True)]
 
 
+def read_series(name: str, values: Any, meant: Meaning | None = None) -> Column:
+    """One column: a series of pandas or polars, an array or a list (rows,).
+
+    Raises:
+        ValueError: see read_columns; or there is more than one axis.
+    """
+    if type(values).__module__.startswith("polars"):
+        read, declared = _from_polars(values)
+    else:
+        read, declared = (
+            _from_pandas(values) if hasattr(values, "iloc") else (np.asarray(values), False)
+        )
+    if read.ndim != 1:
+        raise ValueError(f"{name}: expected one value a row, got an array of shape {read.shape}")
+    return _column(name, read, declared, meant)
+
+
 def _from_polars(series: Any) -> tuple[np.ndarray, bool]:
     """A polars column as NumPy has it, and whether it is declared categorical.
 

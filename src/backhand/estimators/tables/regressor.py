@@ -13,6 +13,7 @@ from torch import Tensor
 from backhand.arguments import finite
 from backhand.estimators.tables.base import TableBase
 from backhand.estimators.tables.columns import name_of
+from backhand.estimators.tables.held_out import HoldingOut
 from backhand.estimators.tables.members import mean_of_members
 from backhand.losses import Loss, MSELoss
 from backhand.training import Epoch
@@ -55,17 +56,22 @@ class TableRegressor(RegressorMixin, TableBase):  # type: ignore[misc]
         self.random_state = random_state
         self.on_epoch = on_epoch
 
-    def fit(self, X: Any, y: Any) -> Self:
-        """Learn from a table (rows, columns) and its numbers (rows,)."""
+    def fit(self, X: Any, y: Any, *, groups: Any = None, order: Any = None) -> Self:
+        """Learn from a table (rows, columns) and its numbers (rows,).
+
+        Args:
+            groups, order: of the rows (rows,); see TableClassifier.
+        """
         self._check_arguments()
         columns = self._columns(X, reset=True)
         self.target_name_ = name_of(y)
         values = _check_y(y, y_numeric=True, estimator=self).astype(np.float64)
         check_consistent_length(X, values)
+        holding_out = HoldingOut.by(X, groups, order)
         self.mean_ = float(values.mean())
         self.deviation_ = float(values.std()) or 1.0
         targets = ((values - self.mean_) / self.deviation_).astype(np.float32)
-        self._train(columns, targets[:, None], 1)
+        self._train(columns, targets[:, None], 1, holding_out)
         return self
 
     def predict(self, X: Any) -> np.ndarray:

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-from sklearn.model_selection import train_test_split
 from torch import Tensor
 
 from backhand.data import Data
@@ -132,20 +131,3 @@ def train_members(
             )
     judge.restore_best()
     return judge
-
-
-def split_rows(
-    targets: np.ndarray, share: float, random: np.random.RandomState, stratified: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """The rows to train on and those to choose the epoch by; all for both where few."""
-    rows = np.arange(len(targets))
-    if len(rows) < 2 or round(len(rows) * share) == 0:
-        return rows, rows
-    stratify = targets if stratified else None
-    try:
-        training, held_out = train_test_split(
-            rows, test_size=share, random_state=random, stratify=stratify
-        )
-    except ValueError:  # a class of one row, or fewer held-out rows than classes
-        training, held_out = train_test_split(rows, test_size=share, random_state=random)
-    return training, held_out
