@@ -119,19 +119,15 @@ def regular_windows(
     inside = min(positions, (length + padding - kernel) // stride + 1)  # that end in the input
     middle = max(before, inside)
     edges = padding if count_include_pad else 0
-
-    def divisor(position: int) -> int:
-        begin = position * stride - padding
-        return min(begin + kernel, length + edges) - max(begin, -edges)
-
+    begins = [position * stride - padding for position in range(positions)]
+    divisors = [min(b + kernel, length + edges) - max(b, -edges) for b in begins]
     runs = [
-        *((1, divisor(position)) for position in range(before)),
+        *((1, divisor) for divisor in divisors[:before]),
         *([(middle - before, kernel)] if middle > before else []),
-        *((1, divisor(position)) for position in range(middle, positions)),
+        *((1, divisor) for divisor in divisors[middle:]),
     ]
     if positions >= kernel:
         return SteppedWindows(length, kernel, stride, padding, positions, runs)
-    begins = [position * stride - padding for position in range(positions)]
     return Windows(length, [(max(b, 0), min(b + kernel, length)) for b in begins], runs)
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 import torch
@@ -10,6 +13,10 @@ from torch import Tensor
 
 from backhand.program.calls import Scalar, View, map_nested
 from backhand.program.plan import ALIGNMENT, CONSTANT, OUTSIDE, Operation, Plan
+
+LARGE = 32 << 20
+"""Bytes of an arena beside which it matters what the C library kept of a recording's tensors: it
+keeps those that are smaller than this, in pieces into which the arena does not fit."""
 
 
 class PlanMemory:
@@ -23,6 +30,8 @@ class PlanMemory:
     def __init__(self, plan: Plan, outside: Mapping[int, Tensor]) -> None:
         self._plan = plan
         self._outside = outside
+        if plan.arena >= LARGE:
+            _give_back_freed_memory()
         self.arena = aligned_bytes(plan.arena)
         self.blocks = {
             number: aligned_bytes(storage.size)
@@ -69,6 +78,13 @@ class PlanMemory:
             results = operation.function(*operands, **keywords)
             for view, result in zip(operation.targets, _as_tuple(results), strict=True):
                 self.tensor(view).copy_(result)
+
+
+def _give_back_freed_memory() -> None:
+    """Return memory that was freed to the system, where the C library is one that can be asked."""
+    if os.name == "posix":
+        with suppress(AttributeError):
+            ctypes.CDLL(None).malloc_trim(0)
 
 
 def aligned_bytes(size: int) -> Tensor:
