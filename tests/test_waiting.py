@@ -48,8 +48,13 @@ def in_a_process(work: str, **variables: str) -> tuple[float, float, int]:
 
 @pytest.mark.parametrize("work", [FIT, CALL, PREDICTION])
 def test_threads_sleep_once_something_was_computed(work) -> None:
-    before, after, _ = in_a_process(work)
-    assert after < 5e-4 < before
+    for _ in range(5):
+        before, after, _ = in_a_process(work)
+        assert after < 5e-4
+        if before > 5e-4:  # where others compute, a thread that spins may get no processor at all
+            break
+    else:
+        pytest.fail(f"threads did not spin before, so nothing is shown: {before} s")
 
 
 def test_one_thread_changes_nothing_for_others() -> None:
