@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from rich.console import Console
@@ -92,7 +93,8 @@ def _table(outcome: PointsOutcome) -> Table:
     table = Table(title=title, title_justify="left")
     claimed = [] if outcome.task.source else ["claimed"]
     for column in ("", *claimed, "median", "worst", "best"):
-        table.add_column(column, justify="left" if not column else "right")
+        side: Literal["left", "right"] = "right" if column else "left"
+        table.add_column(column, justify=side, overflow="fold")
     for rows in (claims(outcome.task, outcome.runs), compared(outcome.comparisons)):
         for row in rows:
             said = [row.claimed] if claimed else []

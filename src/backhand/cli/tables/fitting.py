@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from rich.console import Console
 
-from backhand.cli.tables.measures import Predictions
+from backhand.cli.tables.measures import Predictions, figure
 from backhand.cli.tables.outcome import COMPILATION
 from backhand.cli.tables.peers import Peer, knowing_nothing, peers
 from backhand.cli.tables.preparing import Prepared
@@ -121,7 +121,7 @@ def folds_sentence(folds: Sequence[dict[str, float]]) -> str:
     words = []
     for name in folds[0]:
         values = [fold[name] for fold in folds if name in fold]
-        words.append(f"{name} {np.mean(values):.4f} ± {np.std(values):.4f}")
+        words.append(f"{name} {figure(np.mean(values))} ± {figure(np.std(values))}")
     said = f"Mean and deviation over {len(folds)} folds: {', '.join(words)}"
     return f"{said}; the model that is written learnt from all rows."
 

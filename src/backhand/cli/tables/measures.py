@@ -138,6 +138,11 @@ def _brier(truth: np.ndarray, probabilities: np.ndarray, classes: np.ndarray) ->
     return float(metrics.brier_score_loss(truth, probabilities, labels=classes))
 
 
+def figure(value: Any) -> str:
+    """A metric as text: four decimals, of large ones six digits, so that any fits a column."""
+    return f"{value:.4f}" if abs(value) < 1000 else f"{value:.6g}"
+
+
 def error_of(name: str, value: float) -> float:
     """A metric as something of which less is better."""
     return value if name in LOW_IS_GOOD else 1 - value

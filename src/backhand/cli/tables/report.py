@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import csv
+import textwrap
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from rich.console import Group
 from rich.table import Table
 from sklearn.calibration import calibration_curve
 
@@ -27,6 +30,7 @@ from backhand.cli.tables.details import (
     curves,
     worst_mistakes,
 )
+from backhand.cli.tables.measures import figure
 from backhand.cli.tables.outcome import COMPILATION, TableOutcome
 from backhand.cli.tables.verdict import NOTHING, OURS
 from backhand.files import written_whole
@@ -40,6 +44,9 @@ LISTINGS = tuple(
 
 CLASS_LABELS = "class", "test rows", "precision", "recall", "F1"
 PAIR_LABELS = "true", "taken for", "rows", "of the class"
+
+WIDEST = 14
+"""Letters of a model's name in one line: four columns of it, and the metrics', fit a screen."""
 
 FEWEST_IN_PART = 20
 """Test rows of a point of the calibration."""
@@ -57,8 +64,8 @@ def write_files(outcome: TableOutcome, out: Path) -> None:
     began = time.perf_counter()
     found = _details(outcome)
     figures = _figures(outcome, found)
-    for name, figure in figures.items():
-        drawing.write(figure, out / name)
+    for name, drawn_one in figures.items():
+        drawing.write(drawn_one, out / name)
     tables = {"predictions.csv": _predictions(outcome)} | _listings(outcome, found)
     if outcome.trained:
         outcome.model.save(out / MODEL)
@@ -89,6 +96,7 @@ def _page(outcome: TableOutcome, found: _Details, figures: dict[str, Figure]) ->
         verdict=outcome.verdict(),
         ours=OURS,
         nothing=NOTHING,
+        figure=figure,
         fitted=_fitted(outcome),
         compilation=outcome.seconds.get(COMPILATION, 0.0),
         classes=class_rows(ours, outcome.truth)[:shown] if found.classes else [],
@@ -113,24 +121,31 @@ def _fitted(outcome: TableOutcome) -> dict[str, float]:
     return {OURS: outcome.seconds["training"]} | seconds if outcome.trained else seconds
 
 
-def results_table(outcome: TableOutcome) -> Table:
-    """The metrics, as the command prints them."""
+def results_table(outcome: TableOutcome) -> Group:
+    """The metrics, as the command prints them: a line each, so that a screen of 80 is wide enough
+    for four models."""
     results, verdict, seconds = outcome.results(), outcome.verdict(), _fitted(outcome)
-    main, *others = results[OURS]
     title = f"{len(outcome.test):,} test rows"
     if outcome.seconds.get(COMPILATION):
         title += f"; {COMPILATION}, in no fit: {outcome.seconds[COMPILATION]:.1f} s"
-    table = Table(title=title, title_justify="left")
-    table.add_column("", min_width=14)
-    for name in (main, "95 % of draws", *others, *(["fit, s"] if seconds else [])):
-        table.add_column(name, justify="right")
-    for who, measured in results.items():
-        row = [who, f"{measured[main]:.4f}", verdict.interval(who)]
-        row += [f"{measured[name]:.4f}" if name in measured else "" for name in others]
-        if seconds:
-            row.append(f"{seconds[who]:.1f}" if who in seconds else "")
-        table.add_row(*row)
-    return table
+    table = Table(box=None, pad_edge=False)
+    table.add_column("", overflow="fold")
+    for who in results:
+        head = textwrap.fill(who, WIDEST, break_long_words=False, break_on_hyphens=False)
+        table.add_column(head, justify="right", overflow="fold")
+
+    def line(name: str, values: Iterable[str]) -> None:
+        table.add_row(name, *values)
+
+    for name in results[OURS]:
+        line(name, (figure(each[name]) if name in each else "" for each in results.values()))
+        if name == outcome.main:
+            ends = [verdict.ends(who) for who in results]
+            line("95 % of draws, from", (figure(low) for low, _ in ends))
+            line("to", (figure(high) for _, high in ends))
+    if seconds:
+        line("fit, s", (f"{seconds[who]:.1f}" if who in seconds else "" for who in results))
+    return Group(title, table)
 
 
 def prediction_rows(predicted: Any, first: dict[str, list[Any]]) -> list[dict[str, Any]]:

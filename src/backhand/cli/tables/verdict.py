@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from backhand.cli.tables.measures import LOW_IS_GOOD, bootstrap, interval
+from backhand.cli.tables.measures import LOW_IS_GOOD, bootstrap, figure, interval
 
 OURS = "Backhand"
 NOTHING = "knowing nothing"
@@ -16,8 +16,8 @@ NOTHING = "knowing nothing"
 TOO_FEW, FEW = 10, 100
 """Test rows from which there is a verdict, and from which nothing need be said about them."""
 
-DIGITS, SHOWN = 4, 6
-"""Of figures; classes named in a sentence."""
+SHOWN = 6
+"""Classes named in a sentence."""
 
 
 @dataclass(frozen=True)
@@ -49,8 +49,12 @@ class Verdict:
 
     def interval(self, who: str) -> str:
         """Where the metric would lie on other test rows like these, "0.91–0.96"."""
-        low, high = interval(self.draws[who])
-        return f"{low:.{DIGITS}f} – {high:.{DIGITS}f}"
+        low, high = self.ends(who)
+        return f"{figure(low)} – {figure(high)}"
+
+    def ends(self, who: str) -> tuple[float, float]:
+        """The interval's."""
+        return interval(self.draws[who])
 
     def sentences(self) -> list[str]:
         """Who is ahead, whether knowing nothing does as well, and what few rows cannot tell."""
@@ -66,7 +70,7 @@ class Verdict:
         models.sort(key=self._goodness, reverse=True)
         best, level = models[0], [who for who in models if not self._differ(models[0], who)]
         behind = [who for who in models if who not in level]
-        listed = [f"{who} {self.values[who]:.{DIGITS}f}" for who in [*level, *behind]]
+        listed = [f"{who} {figure(self.values[who])}" for who in [*level, *behind]]
         if len(level) == 1:
             did = "did best here" if level == [OURS] else "did better than Backhand here"
             return [f"{best} {did}, by {self.measure}: {', '.join(listed)}."]
@@ -84,7 +88,7 @@ class Verdict:
             return []
         return [
             f"By {self.measure} Backhand is no better than {NOTHING}: "
-            f"{self.values[OURS]:.{DIGITS}f} and {self.values[NOTHING]:.{DIGITS}f}."
+            f"{figure(self.values[OURS])} and {figure(self.values[NOTHING])}."
         ]
 
     def _few(self) -> list[str]:
