@@ -9,8 +9,20 @@ from threadpoolctl import threadpool_limits
 
 import backhand as bh
 from backhand.estimators import TableRegressor
+from backhand.program.engines.native import cache
 from backhand.training import threads as threads_module
-from backhand.training.threads import fastest, processors_allowed, running_on, threads_for
+from backhand.training.threads import (
+    fastest,
+    measured_fastest,
+    processors_allowed,
+    running_on,
+    threads_for,
+)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("BACKHAND_CACHE", str(tmp_path))
 
 
 class Asked(bh.FullyConnected):
@@ -84,24 +96,49 @@ def test_reads_what_a_container_is_granted(tmp_path, quota, period, allowed) -> 
     assert processors_allowed(tmp_path) == math.inf
 
 
-def test_what_is_neither_small_nor_large_is_measured_once(monkeypatch) -> None:
-    """By a clock that stands in for a machine on which so many threads are the fastest."""
+@pytest.fixture
+def machine(monkeypatch):
+    """A clock that stands in for a machine on which a step on so many threads takes so long."""
+    now, seconds = [0.0], {}
+
+    def work(*_) -> None:
+        now[0] += seconds[torch.get_num_threads()]
+
+    monkeypatch.setattr(threads_module, "_products", work)
+    monkeypatch.setattr(threads_module, "perf_counter", lambda: now[0])
+    return now, seconds
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [({1: 1.0, 2: 0.95}, 1), ({1: 1.0, 2: 0.6}, 2), ({1: 1.0, 2: 9.0}, 1)],
+)
+def test_what_is_neither_small_nor_large_is_measured_once(machine, seconds, expected) -> None:
+    now, takes = machine
+    takes |= seconds
     torch.set_num_threads(2)
-    for seconds, expected in (({1: 1.0, 2: 0.95}, 1), ({1: 1.0, 2: 0.6}, 2), ({1: 1.0, 2: 9.0}, 1)):
-        fastest.cache_clear()
-        now = [0.0]
-
-        def work(*_, seconds=seconds, now=now) -> None:
-            now[0] += seconds[torch.get_num_threads()]
-
-        monkeypatch.setattr(threads_module, "_products", work)
-        monkeypatch.setattr(threads_module, "perf_counter", lambda now=now: now[0])
-        assert threads_for(MIDDLING, 256) == expected
-        taken = now[0]
-        assert threads_for(MIDDLING, 300) == expected
-        assert now[0] == taken
-    fastest.cache_clear()
+    assert threads_for(MIDDLING, 256) == expected
+    taken = now[0]
+    assert threads_for(MIDDLING, 300) == expected
+    threads_module._kept_or_measured.cache_clear()  # as another process
+    takes |= {1: 5.0, 2: 5.0} if expected == 2 else {1: 5.0, 2: 1.0}
+    assert threads_for(MIDDLING, 256) == expected
+    assert now[0] == taken
     assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("kept", [None, "2", 0, 3, 2.0, [2]])
+def test_nonsense_that_is_kept_is_measured_anew(machine, kept) -> None:
+    now, takes = machine
+    takes |= {1: 1.0, 2: 0.6}
+    assert fastest(24, 2) == 2
+    (key,) = cache.noted("threads")
+    cache.note("threads", key, kept)
+    threads_module._kept_or_measured.cache_clear()
+    taken = now[0]
+    assert fastest(24, 2) == 2
+    assert now[0] > taken
+    assert cache.noted("threads") == {key: 2}
 
 
 def test_what_is_measured_is_done_on_each_count(monkeypatch) -> None:
@@ -113,10 +150,8 @@ def test_what_is_measured_is_done_on_each_count(monkeypatch) -> None:
         done(weight, input)
 
     monkeypatch.setattr(threads_module, "_products", products)
-    fastest.cache_clear()
-    assert fastest(22, 6) in (1, 3, 6)
+    assert measured_fastest(22, 6) in (1, 3, 6)
     assert seen == {1, 3, 6}
-    fastest.cache_clear()
 
 
 def trained_on() -> list[int]:

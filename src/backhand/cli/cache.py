@@ -8,9 +8,11 @@ import typer
 
 
 def cache(
-    clear: Annotated[bool, typer.Option("--clear", help="Remove all of them.")] = False,
+    clear: Annotated[
+        bool, typer.Option("--clear", help="Remove all of them, and what was measured.")
+    ] = False,
 ) -> None:
-    """Show the folder of compiled steps and what is in it, or clear it."""
+    """Show compiled steps, and what was measured on this machine; or clear the folder."""
     from backhand.program.engines.native import cache as kept
     from backhand.program.engines.native import measured
 
@@ -23,3 +25,5 @@ def cache(
         size = costs.library_from
         what = "never" if size == float("inf") else f"from {size:,} multiplications on"
         typer.echo(f"measured on {name}: products are left to the BLAS {what}")
+    for name, threads in kept.noted("threads").items():
+        typer.echo(f"measured on {name}: {threads} pay")

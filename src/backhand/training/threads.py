@@ -17,6 +17,8 @@ from time import perf_counter
 import torch
 
 from backhand.layer import Layer
+from backhand.program.engines.native import cache
+from backhand.program.engines.native.compile import processor
 from backhand.waiting import wait_without_spinning
 
 TOO_SMALL = 4_000_000
@@ -35,6 +37,9 @@ SECONDS, ROUNDS = 0.05, 3
 WORTH = 0.9
 """Of the time with fewer threads: what more must come under to be taken."""
 
+NAME = "threads"
+"""What was measured is noted as."""
+
 CONTROL_GROUP = Path("/sys/fs/cgroup")
 """Where Linux says what share of the processors a container has."""
 
@@ -44,7 +49,8 @@ def threads_for(network: Layer, rows: int) -> int:
 
     At most as many as torch would use, and as a container's share of the processors allows. One,
     where weights · rows is less than TOO_SMALL; all, from LARGE for each; between, what was the
-    fastest for steps of such a size, measured once in a process.
+    fastest for steps of such a size, measured once on a machine: a fit has the same threads, and
+    bits, the next time.
     """
     most = int(min(torch.get_num_threads(), processors_allowed()))
     weights = sum(parameter.value.numel() for parameter in network.parameters().values())
@@ -72,8 +78,23 @@ def processors_allowed(group: Path = CONTROL_GROUP) -> float:
     return share if share == math.inf else max(1, math.ceil(share))
 
 
-@functools.cache
 def fastest(size: int, most: int) -> int:
+    """What is measured by `measured_fastest`, once on a machine where it can be kept."""
+    return _kept_or_measured(size, most, cache.folder())
+
+
+@functools.cache
+def _kept_or_measured(size: int, most: int, folder: object) -> int:
+    """From the cache folder, else measured and noted there."""
+    key = f"{processor()}, {most} threads, 2 ** {size} multiplications"
+    found = cache.noted(NAME).get(key)
+    if not isinstance(found, int) or not 1 <= found <= most:
+        found = measured_fastest(size, most)
+        cache.note(NAME, key, found)
+    return found
+
+
+def measured_fastest(size: int, most: int) -> int:
     """How many threads a step of 2 ** size multiplications forward is done by soonest.
 
     The best time of each count is compared, for the machine's other work only makes them longer;

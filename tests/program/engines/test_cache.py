@@ -116,8 +116,10 @@ def test_a_full_disk_costs_only_time(monkeypatch, folder) -> None:
 
 def test_clear_removes_all() -> None:
     predict()
+    cache.note("threads", "this machine", 2)
     assert cache.clear() == 1
     assert cache.libraries() == []
+    assert cache.noted("threads") == {}
     assert cache.clear() == 0
 
 

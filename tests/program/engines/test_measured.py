@@ -81,10 +81,11 @@ def test_small_products_are_not_worth_a_measurement(monkeypatch) -> None:
 )  # fmt: skip
 def test_a_file_of_something_else_is_measured_anew(text, monkeypatch) -> None:
     monkeypatch.setattr(measured, "measure", lambda dtype: costs())
-    cache.write(measured.FILE, text.encode())
+    cache.folder().mkdir(parents=True, exist_ok=True)
+    (cache.folder() / "products.json").write_text(text)
     assert kept() == {}
     assert costs_for(plan_of(64, 64)) == {torch.float32: costs()}
-    assert len(json.loads((cache.folder() / measured.FILE).read_text())) == 1
+    assert len(kept()) == 1
 
 
 def test_infinity_is_kept() -> None:
@@ -123,7 +124,6 @@ def test_the_engine_is_chosen_by_what_was_measured(monkeypatch) -> None:
     def choice(found: Costs, plan):
         measured._measured.cache_clear()
         cache.clear()
-        (cache.folder() / measured.FILE).unlink(missing_ok=True)
         monkeypatch.setattr(measured, "measure", lambda dtype: found)
         return choose(plan)
 

@@ -1,5 +1,6 @@
 """The cache of compiled steps: a folder of libraries, each with its checksum beside it.
 
+Beside them stands what was measured on the machine once, as JSON: see `noted`.
 A file gets its name when it is whole, so several processes may use the folder at once. A file
 that does not fit its checksum is compiled again. Where the folder cannot be written, nothing is
 kept.
@@ -9,10 +10,12 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 VARIABLE = "BACKHAND_CACHE"
 """Environment variable that sets another folder."""
@@ -51,11 +54,21 @@ def keep(key: str, library: Path) -> Path | None:
     return path
 
 
-def write(name: str, data: bytes) -> None:
-    """Keep a file of that name, whole or not at all; where the folder cannot be written, not."""
+def noted(name: str) -> dict[str, Any]:
+    """What was measured on this machine and kept under that name; empty where that is nothing."""
+    try:
+        found = json.loads((folder() / f"{name}.json").read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def note(name: str, key: str, found: Any) -> None:
+    """Keep what was measured, beside what is noted; where the folder cannot be written, not."""
+    text = json.dumps(noted(name) | {key: found}, indent=1)
     with contextlib.suppress(OSError):
         folder().mkdir(parents=True, exist_ok=True)
-        _write(folder() / name, data)
+        _write(folder() / f"{name}.json", text.encode())
 
 
 def remove(key: str) -> None:
@@ -71,7 +84,10 @@ def libraries() -> list[Path]:
 
 
 def clear() -> int:
-    """Remove all of them; returns how many there were."""
+    """Remove all of them, and what was measured; returns how many libraries there were."""
+    for path in folder().glob("*.json"):
+        with contextlib.suppress(OSError):
+            path.unlink()
     kept = libraries()
     for path in kept:
         remove(path.stem)

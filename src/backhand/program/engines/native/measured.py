@@ -9,9 +9,9 @@ folder with the processor's name.
 from __future__ import annotations
 
 import functools
-import json
 import math
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from itertools import chain
@@ -37,8 +37,8 @@ to the library: there its call costs as much as the product."""
 ROUNDS = 20
 """Of all in turn; the best of each counts, for the machine's other work only makes them slower."""
 
-FILE = "products.json"
-"""In the cache folder."""
+NAME = "products"
+"""What is kept is noted as."""
 
 
 @dataclass(frozen=True)
@@ -95,11 +95,11 @@ def costs_for(plan: Plan) -> dict[torch.dtype, Costs]:
 
 def kept() -> dict[str, Costs]:
     """What has been measured and kept, by processor, dtype and number of threads."""
-    try:
-        found = json.loads((cache.folder() / FILE).read_text())
-        return {str(key): _read(each) for key, each in found.items()}
-    except (OSError, ValueError, AttributeError, TypeError, KeyError):
-        return {}
+    found = {}
+    for key, written in cache.noted(NAME).items():
+        with suppress(ValueError, TypeError, KeyError):
+            found[key] = _read(written)
+    return found
 
 
 def _read(written: dict[str, Any]) -> Costs:
@@ -124,12 +124,11 @@ def _known(dtype: torch.dtype) -> Costs:
 def _measured(dtype: torch.dtype, threads: int, folder: object) -> Costs:
     """From the cache folder, else measured and kept there."""
     key = f"{processor()}, {str(dtype).removeprefix('torch.')}, {threads} threads"
-    known = kept()
-    if key not in known:
-        known[key] = measure(dtype)
-        text = json.dumps({name: asdict(each) for name, each in known.items()}, indent=1)
-        cache.write(FILE, text.encode())
-    return known[key]
+    found = kept().get(key)
+    if found is None:
+        found = measure(dtype)
+        cache.note(NAME, key, asdict(found))
+    return found
 
 
 def measure(dtype: torch.dtype) -> Costs:
