@@ -5,127 +5,125 @@ Every block of memory is allocated at its exact size, so a read or write past it
 
 from __future__ import annotations
 
-import subprocess
-from itertools import pairwise
-from zlib import crc32
+from random import Random
 
+import pytest
 import torch
-from hypothesis import HealthCheck, Phase, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, Phase, given, seed, settings
 
 import backhand as bh
-from backhand.program.engines.native.compile import vector_bytes
-from backhand.program.engines.native.emit import write_c
-from backhand.program.engines.replay import Replay
-from cases import RULES, every_native_layer
+from backhand.values import row_count
+from cases import LAYERS
+from cases.case import Case
+from drawn.networks import Drawer
+from program.engines.elsewhere import Asked, Job, run_elsewhere
 
 COMMAND = [
-    "gcc", "-std=gnu11", "-O0", "-g", "-march=native", "-fno-strict-aliasing", "-w",
-    "-fsanitize=address,undefined", "-fno-sanitize-recover", "-fno-omit-frame-pointer",
+    "gcc", "-std=gnu11", "-O0", "-march=native", "-fno-strict-aliasing",
+    "-fsanitize=address,undefined", "-fno-sanitize-recover",
 ]  # fmt: skip
+
+QUICKLY = [*COMMAND, "-fno-sanitize=alignment,null,object-size,pointer-overflow"]
+"""In half the time: without what is asked at every read and write beside its address."""
+
+EACH = 40
+"""Networks to a program."""
+
+TESTED = 120
+"""Some hundred are left of these without the layers that take long to compile."""
+SOAK = 2_000
+
+WIDTHS, FORMS = (16, 32, 64), (0, 1000)
+"""Bytes of vectors, and groups of operations up to which a step is one function."""
+
 STEPS = 3
 
-MAIN = """
-#include <stdlib.h>
-#include <stdio.h>
 
-static char *block(size_t bytes, int reals) {
-    char *made = calloc(bytes ? bytes : 1, 1);
-    if (reals == 4) for (size_t i = 0; i < bytes / 4; i++) ((float *)made)[i] = 0.01f * (i % 7);
-    if (reals == 8) for (size_t i = 0; i < bytes / 8; i++) ((double *)made)[i] = 0.01 * (i % 7);
-    return made;
-}
-
-int main(void) {
-    int64_t fault = 0, order[ORDER + 1];
-    for (int i = 0; i < ORDER; i++) order[i] = (5 * i) % DATA_ROWS;
-    char *memory[] = {MEMORY};
-    const char *data[] = {DATA};
-    char *results[] = {RESULTS};
-    double scalars[SCALARS + 1];
-    for (int i = 0; i < SCALARS; i++) scalars[i] = 0.1 + i;
-    int64_t done = backhand_run((char *const *)memory, 0, STEPS, scalars, order, data, results, 7,
-                                &fault);
-    for (size_t i = 0; i + 2 < sizeof memory / sizeof *memory; i++) free(memory[i]);
-    for (size_t i = 0; i < sizeof data / sizeof *data; i++) free((char *)data[i]);
-    for (size_t i = 0; i < sizeof results / sizeof *results; i++) free(results[i]);
-    return done == STEPS && fault == 0 ? 0 : 1;
-}
-"""
+def test_every_layer_is_among_the_first() -> None:
+    tested = [layer_of(number) for number in range(TESTED) if is_soon_compiled(number)]
+    assert len(tested) > 100
+    assert {each for each in LAYERS if not each.long} == set(tested) - {None}
 
 
-def run_sanitized(plan, folder, most_in_one: int | None = None) -> None:
-    code = write_c(plan, "training_step", vector_bytes(), most_in_one=most_in_one)
-    types = {
-        view.storage: view.dtype
-        for operation in (*plan.operations, *plan.preparations)
-        for view in (*operation.reads(), *operation.targets)
-    }
+@pytest.mark.parametrize("first", range(0, TESTED, EACH))
+def test_a_hundred_drawn_networks_take_steps(first, tmp_path) -> None:
+    numbers = filter(is_soon_compiled, range(first, first + EACH))
+    run_sanitized([jobs_of(number)[0] for number in numbers], first // EACH, tmp_path, QUICKLY)
 
-    def block(size: int, dtype) -> str:
-        return f"block({size}, {dtype.itemsize if dtype.is_floating_point else 0})"
 
-    memory = [f"block({plan.arena}, 0)", f"block({code.scratch}, 0)"]
-    memory += [block(plan.storages[each].size, types[each]) for each in code.storages]
-    numbers = ", ".join(map(str, code.schedule)) or "0"
-    memory += ["(char *)calls", "(char *)(calls + sizeof calls / sizeof *calls)"]
-    rows = next(iter(plan.arguments.values())).shape[0]
-    data = [
-        block(40 * torch.Size(view.shape[1:]).numel() * view.dtype.itemsize, view.dtype)
-        for view in plan.arguments.values()
-    ]
-    results = [
-        f"block({STEPS * torch.Size(view.shape).numel() * view.dtype.itemsize}, 0)"
-        for view in plan.results.values()
-    ]
-    settings_ = {
-        "ORDER": STEPS * rows, "DATA_ROWS": 40, "MEMORY": ", ".join(memory),
-        "DATA": ", ".join(data), "RESULTS": ", ".join(results), "STEPS": STEPS,
-        "SCALARS": STEPS * len(code.scalar_names),
-    }  # fmt: skip
-    defined = "".join(f"#define {name} {value}\n" for name, value in settings_.items())
-    (folder / "step.c").write_text(
-        f"{code.text}{defined}static const int64_t calls[] = {{{numbers}}};\n{MAIN}"
+@pytest.mark.soak
+@pytest.mark.parametrize("first", range(0, SOAK, EACH))
+def test_thousands_of_drawn_networks_take_steps_and_predict(first, tmp_path) -> None:
+    jobs = [job for number in range(first, first + EACH) for job in jobs_of(number)]
+    run_sanitized(jobs, first // EACH, tmp_path, COMMAND)
+
+
+def run_sanitized(jobs, turn: int, folder, command) -> None:
+    """Run them as one program; programs take turns in width and form."""
+    width, form = WIDTHS[turn % 3], FORMS[turn % 2]
+    run_elsewhere(jobs, folder, command, vector_bytes=width, most_in_one=form)
+
+
+def is_soon_compiled(number: int) -> bool:
+    layer = layer_of(number)
+    return layer is None or not layer.long
+
+
+def layer_of(number: int) -> Case | None:
+    """Each layer in turn; none for every sixth number."""
+    return LAYERS[(number - number // 6 - 1) % len(LAYERS)] if number % 6 else None
+
+
+def jobs_of(number: int) -> list[Job]:
+    """Some steps and a prediction of a network: a drawn one, or one with that layer in it, in
+    drawn shapes and options, which learns in drawn ways."""
+    random, asked = Random(number), Asked()
+    torch.manual_seed(number)
+    drawer = Drawer(random, exact=False)
+    layer = layer_of(number)
+    if layer is None:
+        learner = drawer.learner()
+        dtype = random.choice((torch.float32, torch.float64))
+        learner.network.to(dtype)
+        inputs, targets = learner.batch(random.randint(1, 9), dtype)
+        network, loss = learner.network, learner.loss
+    else:
+        network, loss, inputs, targets = in_training(drawn(layer, number), drawer, random)
+    rows = row_count(inputs)
+    bh.TrainingStep(network, loss, asked).run(
+        inputs, targets, torch.randperm(rows).repeat(STEPS), [0.01] * STEPS, rows
     )
-    made = subprocess.run(
-        [*COMMAND, "step.c", "-o", "step", "-lm"], cwd=folder, capture_output=True, text=True
-    )
-    assert made.returncode == 0, made.stderr[:3000]
-    done = subprocess.run([folder / "step"], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr[:3000]
+    bh.Prediction(network, asked)(inputs)
+    return asked.jobs
 
 
-def plan_of(network, loss, input):
-    step = bh.TrainingStep(network, loss, Replay())
-    target = torch.zeros_like(network.predict(input))
-    if isinstance(loss, bh.CrossEntropyLoss):
-        target = target[..., 0].long()
-    return step.record(input, target).latest.plan
+def in_training(case: Case, drawer: Drawer, random: Random):
+    """The layer's network, a loss, and a batch."""
+    dtype = case.only or random.choice((torch.float32, torch.float64))
+    network = case.in_network(dtype).learn_with(drawer.rule())
+    network.gate_with(random.choice((None, bh.Gate(max_norm=0.1))))
+    inputs = case.given(max(random.choice((5, 5, 5, 1, 8)), case.smallest), dtype)
+    of_loss = random.choice(drawer.losses(2))
+    prediction = network.predict(inputs)
+    shape = prediction.shape[:-1]
+    target = of_loss.target(shape.numel(), 2, dtype)
+    return network, of_loss.loss(), inputs, target.reshape(*shape, *target.shape[1:])
 
 
-@settings(
-    max_examples=8,
-    phases=[Phase.generate],
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
-)
-@given(
-    widths=st.lists(st.integers(1, 40), min_size=2, max_size=3),
-    rows=st.integers(1, 20),
-    rule=st.sampled_from(RULES),
-    loss=st.sampled_from([bh.MSELoss(), bh.BinaryCrossEntropyLoss(), bh.CrossEntropyLoss()]),
-    activation=st.sampled_from([bh.ReLU, bh.Tanh, bh.Sigmoid, bh.Dropout]),
-    dtype=st.sampled_from([torch.float32, torch.float64]),
-)
-def test_drawn_shapes(widths, rows, rule, loss, activation, dtype, tmp_path) -> None:
-    layers = []
-    for inputs, outputs in pairwise(widths):
-        layers += [bh.FullyConnected(inputs, outputs), activation()]
-    network = bh.Sequential(layers[:-1]).to(dtype).learn_with(rule.rule())
-    run_sanitized(plan_of(network, loss, torch.ones(rows, widths[0], dtype=dtype)), tmp_path)
+def drawn(case: Case, number: int) -> Case:
+    """The layer in shapes and options that a number draws, given rows, and making numbers."""
+    found = [case]
 
+    @seed(number)
+    @settings(
+        max_examples=5, phases=[Phase.generate], derandomize=False, database=None,
+        suppress_health_check=list(HealthCheck),
+    )  # fmt: skip
+    @given(case.drawn)
+    def draw(each: Case) -> None:
+        prediction = each.in_network().predict(each.given(max(2, each.smallest)))
+        if prediction.dim() > 1 and prediction.numel():
+            found.append(each)
 
-@every_native_layer
-def test_every_layer(case, tmp_path) -> None:
-    network = case.in_network(torch.float32).gate_with(bh.Gate(max_norm=0.1))
-    plan = plan_of(network, bh.CrossEntropyLoss(), case.given(5, torch.float32))
-    run_sanitized(plan, tmp_path, most_in_one=crc32(str(case).encode()) % 2 * 1000)
+    draw()
+    return found[-1]  # the first that is drawn is always the simplest
