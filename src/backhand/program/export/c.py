@@ -1,13 +1,14 @@
 """Export: a network as one C99 file and its header, to predict and to train without Python.
 
+Each also reads as C++11. What repeats in a large step is written once (see calls.py).
+
 No allocation, no library but math.h; all memory is static, and its size is known and shown.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 
 import torch
 from torch import Tensor
@@ -15,48 +16,20 @@ from torch import Tensor
 from backhand.layer import Layer
 from backhand.losses import Loss
 from backhand.program.calls import contiguous_strides
+from backhand.program.engines.native import emit
 from backhand.program.engines.native.c_text import as_comment, not_among
 from backhand.program.engines.native.copying import write_copy
 from backhand.program.engines.native.emit import support, write_body
 from backhand.program.engines.native.kernels import groups_of
 from backhand.program.engines.native.layout import C_TYPES, Window
-from backhand.program.engines.native.writer import Writer
 from backhand.program.engines.plan_memory import PlanMemory
 from backhand.program.export.c_files import CFiles
-from backhand.program.line import RATE, Line, record_prediction, record_training
-from backhand.program.plan import ARGUMENT, CONSTANT, OUTSIDE, Plan
-from backhand.program.planning import plan_line
-from backhand.values import Value, rows_of, tensors
-
-NARROW = 8
-"""Alignment of intermediate values, in bytes: a microcontroller has no wide vectors to feed."""
-
-
-@dataclass
-class _Function:
-    """A line as a C function: its plan, its writer, and the numbers it begins with."""
-
-    name: str
-    line: Line
-    plan: Plan
-    writer: Writer
-    about: str
-    counters: dict[str, float] = field(default_factory=dict)
-
-    def parameters(self) -> list[str]:
-        written = [
-            f"const {C_TYPES[view.dtype]} {name}[{max(view.count, 1)}]"
-            for name, view in self.plan.arguments.items()
-        ]
-        if RATE in self.plan.scalar_names():
-            written.append("double learning_rate")
-        return written + [
-            f"{C_TYPES[view.dtype]} {name}[{max(view.count, 1)}]"
-            for name, view in self.plan.results.items()
-        ]
-
-    def signature(self) -> str:
-        return f"int {self.name}({', '.join(self.parameters())})"
+from backhand.program.export.calls import CallTable
+from backhand.program.export.functions import Function, prediction, training
+from backhand.program.export.numbers import numbers_of
+from backhand.program.line import RATE
+from backhand.program.plan import ARGUMENT, CONSTANT, OUTSIDE
+from backhand.values import Value, rows_of
 
 
 def export_c(
@@ -83,37 +56,17 @@ def export_c(
     """
     if not re.fullmatch(r"[A-Za-z]\w*", name, re.ASCII):
         raise ValueError(f"name: expected letters, digits and underscores, got {name!r}")
-    functions = [_prediction(network, tensors(rows_of(input, slice(1))), name)]
+    functions = [prediction(network, rows_of(input, slice(1)), name)]
     if loss is not None:
-        functions.append(_training(network, loss, tensors(input), tensors(target), name))
+        functions.append(training(network, loss, input, target, name))
     return _Exporter(network, functions, name, ram).files()
-
-
-def _prediction(network: Layer, input: Sequence[Tensor], name: str) -> _Function:
-    line = record_prediction(network, input)
-    plan = plan_line(line, line.recording.results, NARROW)
-    return _Function(f"{name}_predict", line, plan, Writer(plan, None), "Predicts for one row.")
-
-
-def _training(
-    network: Layer, loss: Loss, input: Sequence[Tensor], target: Sequence[Tensor], name: str
-) -> _Function:
-    line = record_training(network, loss, input, target)
-    plan = plan_line(line, ["loss"], NARROW)
-    rows = len(target[0])
-    about = f"Takes one training step on {rows} rows; gives the loss before it."
-    function = _Function(f"{name}_train_step", line, plan, Writer(plan, None), about)
-    for counter, parameters in line.counters.items():
-        if counter in plan.scalar_names():
-            function.counters[counter] = parameters[0].updates
-    return function
 
 
 class _Exporter:
     """Puts the functions of one network together: they share weights and memory."""
 
     def __init__(
-        self, network: Layer, functions: list[_Function], name: str, ram: int | None
+        self, network: Layer, functions: list[Function], name: str, ram: int | None
     ) -> None:
         self.network = network
         self.functions = functions
@@ -127,6 +80,7 @@ class _Exporter:
         self._names: dict[int, str] = {}
         words = ("memory", "seed", "draws", "RAM")
         self._taken = {f"{name}_{word}" for word in words} | {each.name for each in functions}
+        self._taken |= {f"{each.name}_{word}" for each in functions for word in CallTable.WORDS}
         for function in reversed(functions):  # the training step first: it names rule states
             self._name_arrays(function)
         self.bodies = [self._body(function) for function in functions]
@@ -144,7 +98,7 @@ class _Exporter:
         """Whether some function draws random numbers."""
         return any(function.writer.draws for function in self.functions)
 
-    def _name_arrays(self, function: _Function) -> None:
+    def _name_arrays(self, function: Function) -> None:
         """Weights and states under the names of the network, constants under the plan's."""
         plan, writer, outside = function.plan, function.writer, function.line.recording.outside
         memory = PlanMemory(plan, outside)
@@ -178,19 +132,15 @@ class _Exporter:
         size = tensor.numel() * tensor.element_size()
         self.flash += size
         self.ram += 0 if constant else size
-        words = [_number(each, tensor.dtype) for each in tensor.tolist()]
-        lines = [", ".join(words[at : at + 6]) for at in range(0, len(words), 6)]
-        kind = f"{'const ' if constant else ''}{C_TYPES[tensor.dtype]}"
-        self.arrays.append(
-            f"{kind} {name}[{len(words)}] = {{\n    " + ",\n    ".join(lines) + "\n};\n"
-        )
-        self.declared.append(f"extern {kind} {name}[{len(words)}];")
+        declared = f"{'const ' if constant else ''}{C_TYPES[tensor.dtype]} {name}[{len(tensor)}]"
+        self.arrays.append(f"{declared} = {{\n{numbers_of(tensor)}\n}};\n")
+        self.declared.append(f"extern {declared};")
 
-    def _body(self, function: _Function) -> str:
+    def _body(self, function: Function) -> str:
         writer, plan = function.writer, function.plan
         for counter in function.counters:
             writer.line(f"const double {counter} = {function.name}_{counter} += 1;")
-        write_body(writer, groups_of(writer))
+        kernels = self._write_operations(function)
         for name, view in plan.results.items():
             target = Window(name, view.shape, contiguous_strides(view.shape), 0, view.dtype)
             write_copy(writer, writer.window(view), target)
@@ -207,8 +157,18 @@ class _Exporter:
             f"static double {function.name}_{counter} = {value:.1f};"
             for counter, value in function.counters.items()
         ]
-        lines = [*static, f"{function.signature()} {{", *first, *used, *writer.lines, "}\n"]
-        return "\n".join(lines)
+        head = [*static, *kernels, f"{function.signature()} {{"]
+        return "\n".join([*head, *first, *used, *writer.lines, "}\n"])
+
+    def _write_operations(self, function: Function) -> list[str]:
+        """Write a plan's operations in place, or of a large one their calls; gives its kernels."""
+        groups = groups_of(function.writer)
+        if len(groups) <= emit.MOST_IN_ONE:
+            write_body(function.writer, groups)
+            return []
+        table = CallTable(function.writer, groups, function.name, f"{self.name}_memory.bytes")
+        self.flash += table.flash
+        return [table.text] if table.text else []
 
     def files(self) -> CFiles:
         text = "\n".join(
@@ -244,14 +204,14 @@ class _Exporter:
             if not layer.children()
         ]
         return as_comment(
-            f"{self.name}.{suffix}: a neural network, written by Backhand. C99.",
+            f"{self.name}.{suffix}: a neural network, written by Backhand. C99, and C++11.",
             "",
             *layers,
             "",
             f"Weights and constants: {self.flash} bytes.",
             f"Static memory that is written to: {self.ram} bytes, of which intermediate values "
             f"take {self.arena}.",
-            "The stack holds scalars only. Nothing is allocated.",
+            "The stack holds scalars and addresses only. Nothing is allocated.",
         )
 
     def _header(self) -> str:
@@ -272,12 +232,14 @@ class _Exporter:
                 self._title("h"),
                 f"#ifndef {guard}\n#define {guard}\n",
                 "#include <stdbool.h>\n#include <stdint.h>\n",
+                '#ifdef __cplusplus\nextern "C" {\n#endif\n',
                 f"{as_comment('Bytes of static memory that is written to.')}\n{size}\n",
                 *functions,
                 as_comment("The weights, to save or to load."),
                 *self.declared,
                 "",
                 *(seed if self.draws else []),
+                "#ifdef __cplusplus\n}\n#endif\n",
                 "#endif\n",
             ]
         )
@@ -285,13 +247,3 @@ class _Exporter:
 
 def _whole(outside: Mapping[int, Tensor], number: int, elements: int, dtype: torch.dtype) -> Tensor:
     return outside[number].view(dtype).as_strided((elements,), (1,), 0)
-
-
-def _number(value: float, dtype: torch.dtype) -> str:
-    if dtype is torch.float32:
-        text = f"{torch.tensor(value, dtype=dtype).numpy()!s}f"
-    else:
-        text = repr(value) if dtype.is_floating_point else str(int(value))
-    if "inf" in text or "nan" in text:
-        return {"i": "INFINITY", "-": "-INFINITY", "n": "NAN"}[text[0]]
-    return text

@@ -119,13 +119,23 @@ def write_body(writer: Writer, groups: Sequence[Group]) -> None:
     writer.write_rates()
     phase = ""
     for group in groups:
-        first = group.operations[0]
-        part = "backward" if first.phase == "update" else first.phase
-        if part != phase:
-            phase = part
-            writer.line("")
-            writer.line(as_comment(phase))
+        phase = write_phase(writer, group, phase)
         write_group(writer, group)
+
+
+def phase_of(group: Group) -> str:
+    """The part of the step that a group is of; updates happen on the way back."""
+    phase = group.operations[0].phase
+    return "backward" if phase == "update" else phase
+
+
+def write_phase(writer: Writer, group: Group, before: str) -> str:
+    """Write where another part of the step begins; gives which part the group is of."""
+    phase = phase_of(group)
+    if phase != before:
+        writer.line("")
+        writer.line(as_comment(phase))
+    return phase
 
 
 def write_group(writer: Writer, group: Group) -> None:

@@ -21,7 +21,7 @@ static inline void bh_philox(uint64_t key, uint64_t step, uint32_t call, uint32_
 }
 
 /* Uniform in [0, 1), of 24 or 53 bits. */
-static inline float bh_uniform_f(uint32_t word) { return (float)(word >> 8) * 0x1p-24f; }
+static inline float bh_uniform_f(uint32_t word) { return (float)(word >> 8) * 5.9604644775390625e-8f; }
 static inline double bh_uniform(uint32_t high, uint32_t low) {
-    return (double)((((uint64_t)high << 32) | low) >> 11) * 0x1p-53;
+    return (double)((((uint64_t)high << 32) | low) >> 11) * 1.1102230246251565e-16;
 }
