@@ -3,11 +3,7 @@
 from __future__ import annotations
 
 import copy
-import re
-import shutil
 import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -17,9 +13,6 @@ from backhand.program.engines.native import NotNative
 from backhand.program.export.c import export_c
 from program.engines.exported_c import array, run_in_c
 from program.engines.native_steps import tensors_of
-
-EXAMPLE = Path(__file__).parents[3] / "examples" / "microcontroller"
-
 
 NETWORKS = {
     "disc": lambda: bh.Sequential(
@@ -161,16 +154,3 @@ def test_an_operation_that_c_does_not_know_is_named() -> None:
 
     with pytest.raises(NotNative, match=r"sort in the forward of 0: Sorted\(\)"):
         export_c(bh.Sequential([Sorted()]), torch.zeros(1, 3))
-
-
-def test_the_example_trains(tmp_path) -> None:
-    folder = shutil.copytree(EXAMPLE, tmp_path / "microcontroller")
-    done = subprocess.run(
-        ["make", "-s", "check", f"PYTHON={sys.executable}"],
-        cwd=folder, capture_output=True, text=True, check=True,
-    )  # fmt: skip
-    right = float(re.search(r"after: ([\d.]+) % of new points right", done.stdout)[1])
-    assert right > 97
-    table = (folder / "README.md").read_text()
-    for ram in re.findall(r"(\d+) bytes of RAM", done.stdout):
-        assert f"{int(ram):,} bytes" in table
