@@ -5,13 +5,15 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+import polars as pl
 import pytest
 from test_disc import run
 
 from backhand.cli.tables.preparing import Prepared, prepare
-from backhand.cli.tables.reading import HowToRead
+from backhand.cli.tables.reading import HowToRead, read_table
 from backhand.cli.tables.split import Splitting
 
 FOLDER = Path(__file__).parent / "table_files"
@@ -108,6 +110,10 @@ FILES: dict[str, tuple[str, dict[str, str], dict[str, str], list[str]]] = {
             "boat": "whether it is given tells survived nearly alone",
         }, [],
     ),
+    "visits.xlsx": (
+        "buys", {"day": "date", "at": "time", "member": "boolean"}, {},
+        ["Read from the first sheet, visits; there are 1 more."],
+    ),
     "water-flow.csv": ("Water flow [l/s]", {"Time": "date ISO 8601"}, {}, []),
     "wine-latin-1.csv": (
         "points",
@@ -125,6 +131,7 @@ GAPS = {
     "fair-missing.csv": ("affairs", 45, "'missing'"),
     "penguins.csv": ("sex", 3, "'NA'"),
     "titanic.csv": ("age", 35, "'?'"),
+    "visits.xlsx": ("note", 20, "'?'"),
 }
 
 
@@ -174,6 +181,29 @@ def test_what_was_decided_is_printed_before_training(tmp_path, monkeypatch, caps
     assert rows["sex"][1:] == ["category", "2"]
     assert "another value in every row, an identifier? --drop it" in table
     assert "whether it is given tells survived" in (tmp_path / "out" / "report.html").read_text()
+
+
+def test_times_of_day_are_said_to_be_times(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("COLUMNS", "150")
+    at = [f"{hour}:{minute:02}" for hour in range(24) for minute in (0, 30)]
+    table = pl.DataFrame({"at": at, "late": ["no"] * 24 + ["yes"] * 24})
+    table[3, "at"] = "soon"
+    table.write_csv(tmp_path / "a.csv")
+    words = ("--target", "late", "--epochs", 1, "--no-compare", "--no-importance")
+    out = tmp_path / "out"
+    assert run(monkeypatch, "train", tmp_path / "a.csv", *words, "--out", out) == 0
+    printed = capsys.readouterr().out
+    row = next(line.split() for line in printed.splitlines() if line.startswith("at "))
+    assert row[:4] == ["at", "time", "1", "(2%)"]
+    assert "'soon' in line 5: no time of day, taken as missing" in printed
+    report = (out / "report.html").read_text()
+    assert re.search(r"<td[^>]*>at</td><td[^>]*>time</td>", report)
+    assert run(monkeypatch, "predict", out / "model.safetensors", tmp_path / "a.csv") == 0
+    said = capsys.readouterr()
+    assert len(said.out.splitlines()) == 49
+    assert said.err == "at: 'soon' in line 5: no time of day, taken as missing.\n"
+    with pytest.raises(ValueError, match="expected times of day as --types says, got 'no'"):
+        read_table(tmp_path / "a.csv", HowToRead(types=["late=time"]))
 
 
 def test_what_the_user_says_of_a_column_goes_first() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +111,16 @@ def test_rows_are_numbered_as_in_the_file_where_some_have_no_target(
 REFUSED = {
     "both": (("--order", "since", "--group", "group"), "order and group: expected one of them"),
     "folds of a file": (("--test", "t.csv", "--folds", 3), "a file of test rows leaves nothing"),
+    "a share of a file": (
+        ("--test", "t.csv", "--test-share", 0.2),
+        "test share and test: expected",
+    ),
+    "a share of folds": (("--folds", 3, "--test-share", 0.2), "test share and folds: expected one"),
+    "a gap in no column": (
+        ("--missing", "citi=Oslo"),
+        "missing: there is no column 'citi'",
+    ),
+    "a kind of no column": (("--types", "age"), "types: expected COLUMN=KIND, got 'age'"),
     "no folds": (("--folds", 0), "folds: expected 2 or more, or 1 for none, got 0"),
     "too many folds": (("--folds", 999), "folds: expected at most one a row, 200, got 999"),
     "no such order": (
@@ -125,6 +136,55 @@ REFUSED = {
     "a test file without a column": (("--test", "short.csv"), "there is no column 'since'"),
     "a test file of other classes": (("--test", "other.csv"), "got 'perhaps'"),
 }
+
+
+GUARDED = {
+    "few rows": ("ab" * 4, {}, "a.csv: column 't': expected values in at least 10 rows, got 8"),
+    "few rows of the table, many of the tests": (
+        "ab" * 4, {"file": Path("tests.csv")},
+        "a.csv: column 't': expected values in at least 10 rows, got 8",
+    ),
+    "single rows of most classes": (
+        "aaaaaabcde", {"share": 0.6},
+        "a.csv: column 't': 6 rows are of classes of more than one, too few for 6 test rows",
+    ),
+    "more folds than moments": (
+        "ab" * 10, {"order": "half", "folds": 2}, "folds: 2 are too many for column 'half'",
+    ),
+    "a first moment that reaches into the test": (
+        "ab" * 10, {"order": "half", "share": 0.6},
+        "a.csv: column 'half': all rows before the test are of its first moment",
+    ),
+    "classes one after another": (
+        "a" * 10 + "b" * 10, {"order": "row", "share": 0.5},
+        "a.csv: column 't': the test rows are all of classes that no training row has",
+    ),
+    "groups fewer than folds": (
+        "ab" * 10, {"group": "half", "folds": 3},
+        "a.csv: column 'half': expected at least 3 groups, got 2",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", GUARDED)
+def test_rows_that_cannot_be_split_are_refused_by_file_and_column(
+    name, tmp_path, monkeypatch
+) -> None:
+    classes, options, says = GUARDED[name]
+    monkeypatch.chdir(tmp_path)
+    table = pl.DataFrame({"t": list(classes), "row": range(len(classes))})
+    table = table.with_columns(half=pl.col("row") // (len(classes) // 2))
+    table.write_csv("a.csv")
+    pl.concat([table] * 3).write_csv("tests.csv")
+    with pytest.raises(ValueError, match=re.escape(says)):
+        split(Path("a.csv"), target="t", **options)
+
+
+def test_folds_of_classes_that_are_all_smaller_than_these_are_drawn_by_chance(tmp_path) -> None:
+    table = pl.DataFrame({"t": list("abcde") * 4, "x": range(20)})
+    table.write_csv(tmp_path / "a.csv")
+    folds = split(tmp_path / "a.csv", target="t", folds=5).splits
+    assert sorted(np.concatenate([test for _, test in folds])) == list(range(20))
 
 
 @pytest.mark.parametrize("name", REFUSED)

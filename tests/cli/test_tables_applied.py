@@ -58,6 +58,24 @@ def test_columns_dropped_in_training_are_no_fault_and_others_are_noted(
     )
 
 
+def test_categories_that_training_did_not_have_are_noted(
+    model, tmp_path, monkeypatch, capsys
+) -> None:
+    table = whole(1).with_columns(city=pl.int_range(pl.len()))
+    table.write_csv(tmp_path / "numbers.csv")
+    assert run(monkeypatch, "predict", model, tmp_path / "numbers.csv") == 0
+    said = capsys.readouterr().err
+    assert said == "city: '0', '1', '2' … in 200 rows: not known from training, taken as missing.\n"
+    one = whole(1)
+    one[5, "city"] = "Lima"
+    one.write_csv(tmp_path / "one.csv")
+    words = ("--no-importance", "--out", tmp_path / "out")
+    assert run(monkeypatch, "evaluate", model, tmp_path / "one.csv", *words) == 0
+    note = "city: 'Lima' in 1 row: not known from training, taken as missing."
+    assert note in capsys.readouterr().out
+    assert note.replace("'", "&#39;") in (tmp_path / "out" / "report.html").read_text()
+
+
 def test_predictions_carry_columns(model, tmp_path, monkeypatch, capsys) -> None:
     table = whole(1).with_columns(prediction=pl.lit("old"))
     table.write_csv(tmp_path / "a.csv")
@@ -92,7 +110,10 @@ def test_what_is_wrong_is_named_by_its_line_and_value(model, tmp_path, monkeypat
     path = tmp_path / "a.csv"
     path.write_text('age,city,buys\n30,"a\nb",no\n40,Oslo,yes\noops,Bern,no\n50,Rome,perhaps\n')
     assert run(monkeypatch, "predict", model, path) == 0
-    assert capsys.readouterr().err == "age: 'oops' in line 5: no number, taken as missing.\n"
+    assert capsys.readouterr().err == (
+        "age: 'oops' in line 5: no number, taken as missing.\n"
+        "city: 'a\\nb' in 1 row: not known from training, taken as missing.\n"
+    )
     assert run(monkeypatch, "evaluate", model, path) == 2
     expected = "expected one of the classes no, yes, got perhaps in line 6"
     assert expected in capsys.readouterr().err

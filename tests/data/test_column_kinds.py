@@ -80,7 +80,6 @@ NAMES = {
     "units that differ": ["5 kg", "300 g", "2.5 kg", "450 g"],
     "few with a word": ["2 doors", "4 doors"] * 9,
     "hexadecimal": [hex(at * 37) for at in range(50)],
-    "times": [f"{at:02}:30" for at in range(24)],
     "two signs": ["+-5.5", "--3.5"],
     "two prices": ["$5.5 €", "$6.5 €"],
     "ranges": ["5-10.5", "10.5-20", "20-50"],
@@ -130,6 +129,34 @@ def test_dates_are_read_in_the_format_that_all_are_in(word) -> None:
     day = datetime.fromtimestamp(found.values[word]).date()
     assert (day.year, day.month) == ((2022, 7) if "Q3" in word else (2022, 8))
     assert "Q3" in word or day.day in (27, 28)
+
+
+TIMES = {
+    "14:30": 52200.0,
+    "4:05": 14700.0,
+    "23:59:59": 86399.0,
+    "00:00:01.25": 1.25,
+    "2:30 pm": 52200.0,
+    "12:15 AM": 900.0,
+    "12:00p.m.": 43200.0,
+}
+NO_TIMES = "24:00", "14:60", "13:00 pm", "0:30 am", "3:1", "10:20:61", "1:02:03:04", "14:30 h"
+
+
+@pytest.mark.parametrize("word", TIMES)
+def test_times_of_day_are_read_however_they_are_written(word) -> None:
+    found = read_words({word: 1, "9:00": 1, "?": 1})
+    assert found.meaning == Meaning("time")
+    assert found.values == {word: TIMES[word], "9:00": 32400.0, "?": None}
+    assert read_words({word: 3, "late": 2}, Meaning("time")).strays == ("late",)
+    assert read_words({"late": 3, word: 2}, Meaning("time")).meaning.kind == "category"
+
+
+@pytest.mark.parametrize("word", NO_TIMES)
+def test_what_only_looks_like_a_time_is_none(word) -> None:
+    assert decided([word, "9:00"])[0] == "category"
+    many = [f"{hour}:{minute:02}" for hour in range(24) for minute in range(0, 60, 10)]
+    assert read_words(Counter([*many, word])).strays == (word,)
 
 
 def test_dates_that_may_be_read_two_ways_say_so() -> None:

@@ -1,4 +1,4 @@
-"""What the words of a column mean: numbers, dates, truths or categories, and which are gaps.
+"""What the words of a column mean: numbers, dates, times, truths, categories; which are gaps.
 
 One mechanism for all that reads tables: a file's columns are text at first, and a DataFrame's may
 hold numbers as text, where a gap was written `?`.
@@ -11,11 +11,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from math import isfinite
 
-from backhand.data.written_dates import formats_of, seconds_of, swapped
+from backhand.data.written_dates import formats_of, seconds_of, swapped, time_of
 from backhand.data.written_numbers import is_sign, number_of, numbers_of, share_read, unit_of
 
-NUMBER, CATEGORY, BOOLEAN, DATE = "number", "category", "boolean", "date"
-KINDS = (NUMBER, CATEGORY, BOOLEAN, DATE)
+NUMBER, CATEGORY, BOOLEAN, DATE, TIME = "number", "category", "boolean", "date", "time"
+PLURALS = {
+    NUMBER: "numbers", CATEGORY: "text", BOOLEAN: "booleans", DATE: "dates", TIME: "times of day",
+}  # fmt: skip
+KINDS = tuple(PLURALS)
 
 MISSING = frozenset(
     ["", *"na n/a n.a. n.a nan null none nil #n/a #na <na> nat ? - -- . … missing".split()]
@@ -53,7 +56,7 @@ class Meaning:
     """How a column is read, decided in training and kept for prediction.
 
     Attributes:
-        kind: "number", "category", "boolean" or "date".
+        kind: "number", "category", "boolean", "date" or "time" (of day).
         missing: words, or numbers written as words, that stand for no value beside `MISSING`.
         date_format: of dates written as text: `ISO`, or as for strptime; empty where they were
             dates already.
@@ -72,7 +75,8 @@ class Words:
 
     Attributes:
         meaning: of the column.
-        values: of each word: a float (of dates seconds since 1970, of truths 0 and 1) or, of a
+        values: of each word: a float (of dates seconds since 1970, of times since
+            midnight, of truths 0 and 1) or, of a
             category, the word; None where it stands for no value.
         gaps: the words of the column that stand for no value.
         strays: words that are nothing of the kind, and count as no value too.
@@ -96,10 +100,10 @@ def read_words(
 ) -> Words:
     """Decide what the words of a column mean, and read them.
 
-    They are truths where all are true or false; else numbers, or dates of one format, where all
-    are, or nearly all: of the others at most one in a hundred rows, or one in twenty where there
-    are many different numbers, or a single word, which then stands for a gap. Else categories,
-    and so are numbers padded with zeros (codes).
+    They are truths where all are true or false; else numbers, times of day, or dates of one
+    format, where all are, or nearly all: of the others at most one in a hundred rows, or one in
+    twenty where there are many different numbers, or a single word, which then stands for a gap.
+    Else categories, and so are numbers padded with zeros (codes).
 
     Args:
         counts: each word and in how many rows it stands.
@@ -170,6 +174,10 @@ def _found(given: Mapping[str, int], decimal_comma: bool, plain: bool) -> Words:
     dates = _dates(given, numbers)
     if dates is not None:
         return dates
+    times = {word: time_of(word) for word in given}
+    late = tuple(word for word in given if times[word] is None)
+    if _bearable(given, late, len(given) > 4):
+        return Words(Meaning(TIME), times, strays=late)
     distinct = set(numbers.values()) - {None}
     rich = len(distinct) > MANY or any(map(_is_fraction, distinct))
     strays = tuple(word for word in given if numbers[word] is None)
@@ -195,6 +203,8 @@ def _meant(given: Mapping[str, int], meant: Meaning, decimal_comma: bool) -> Wor
         values = {word: _MEANT_TRUTHS.get(word.lower()) for word in given}
     elif meant.kind == NUMBER:
         values = numbers_of(given, decimal_comma, meant.unit)
+    elif meant.kind == TIME:
+        values = {word: time_of(word) for word in given}
     else:
         forms = [meant.date_format] if meant.date_format else []
         for form in (*forms, *formats_of(given)[:1]):

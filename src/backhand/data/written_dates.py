@@ -1,4 +1,4 @@
-"""Dates as people write them: which format a column of words is in, and the moments it means."""
+"""Dates and times as people write them: which format words are in, and the moments they mean."""
 
 from __future__ import annotations
 
@@ -29,6 +29,11 @@ SWAPPED = {
 SAMPLE = 50
 """Words that formats are tried on before all words are read in the likeliest."""
 
+_TIME = re.compile(
+    r"(?P<hour>\d{1,2}):(?P<minute>[0-5]\d)(:(?P<second>[0-5]\d(\.\d{1,9})?))?"
+    r"\s*((?P<half>[ap])\.?m\.?)?",
+    re.IGNORECASE,
+)
 _ISO = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:?\d\d.*)?")
 _QUARTER = re.compile(r"(\d{4})[-. ]?Q([1-4])", re.IGNORECASE)
 _COMPACT = re.compile(r"(19|20)\d{6}")
@@ -57,6 +62,20 @@ def seconds_of(word: str, form: str) -> float | None:
         return None
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return aware.timestamp()
+
+
+def time_of(word: str) -> float | None:
+    """Seconds since midnight that a time of day means, "14:30", "2:30 pm" or "14:30:05.5"; None if
+    it is none."""
+    found = _TIME.fullmatch(word)
+    if found is None:
+        return None
+    hour, half = int(found["hour"]), (found["half"] or "").lower()
+    if not (1 <= hour <= 12 if half else hour <= 23):
+        return None
+    if half:
+        hour = hour % 12 + (12 if half == "p" else 0)
+    return hour * 3600.0 + int(found["minute"]) * 60 + float(found["second"] or 0)
 
 
 def formats_of(words: Mapping[str, int]) -> list[str]:

@@ -79,6 +79,15 @@ def test_a_date_is_its_day_month_day_of_the_week_and_hour() -> None:
     assert hour.tolist() == [0, 6, 12, 18, 23]
 
 
+def test_a_time_of_day_is_its_hour_and_its_place_on_the_clock() -> None:
+    table = pd.DataFrame({"at": ["00:00", "06:00", "12:00", "18:00", "23:59:59"]})
+    (column,) = read_columns(table)
+    hour, sine, cosine = Encoding.of([column]).codes[0].numbers(column)
+    assert hour == pytest.approx([0, 6, 12, 18, 24 - 1 / 3600])
+    assert sine == pytest.approx([0, 1, 0, -1, 0], abs=1e-4)
+    assert cosine == pytest.approx([1, 0, -1, 0, 1], abs=1e-4)
+
+
 def test_the_rate_runs_through_four_cosines_each_twice_as_long_as_the_last() -> None:
     lows = [four_cosines(1.0)(step, 15) for step in (0, 1, 3, 7, 15)]
     assert lows == pytest.approx([0] * 5, abs=1e-12)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import datetime
+
 import numpy as np
 import pandas as pd
 import polars as pl
@@ -46,6 +48,29 @@ def test_what_a_user_declares_or_writes_as_text_stays_so() -> None:
     assert kinds(pl.DataFrame({"x": numbers}, schema={"x": pl.Categorical})) == ["category"]
     assert kinds(pd.DataFrame({"rooms": list("12345") * 8})) == ["category"]
     assert kinds(pd.DataFrame({"zip": [f"{at:05}" for at in range(50)]})) == ["category"]
+
+
+def test_times_of_day_of_any_library_are_one_thing_and_learnt_across_midnight(tmp_path) -> None:
+    draw = np.random.default_rng(0)
+    hours, minutes = draw.integers(0, 24, ROWS), draw.integers(0, 60, ROWS)
+    times = [datetime.time(int(h), int(m)) for h, m in zip(hours, minutes, strict=True)]
+    text = [each.strftime("%H:%M") for each in times]
+    night = np.where((hours >= 22) | (hours < 2), "night", "day")
+    frames = (
+        pd.DataFrame({"at": text}),
+        pd.DataFrame({"at": times}),
+        pl.DataFrame({"at": times}),
+        pl.DataFrame({"at": text}),
+    )
+    assert [kinds(frame) for frame in frames] == [["time"]] * 4
+    model = TableClassifier((32,), epochs=100, random_state=0).fit(frames[0], night)
+    assert model.score(frames[0], night) > 0.97
+    model.save(tmp_path / "model")
+    again = load_table_model(tmp_path / "model")
+    for frame in frames:
+        assert np.array_equal(again.predict_proba(frame), model.predict_proba(frames[0]))
+    with pytest.raises(ValueError, match="'at': expected times of day as in training, got text"):
+        again.predict(pd.DataFrame({"at": ["soon"]}))
 
 
 def test_a_model_remembers_how_text_was_read(tmp_path) -> None:

@@ -20,7 +20,9 @@ from backhand.cli.tables.peers import knowing_nothing
 from backhand.cli.tables.reading import HowToRead, Table, nearest, read_table
 from backhand.cli.tables.report import LISTINGS, prediction_rows, results_table, write_files
 from backhand.cli.tables.target import CLASSIFICATION, REGRESSION, Target, as_text, target_column
+from backhand.data.column_kinds import CATEGORY
 from backhand.estimators.tables import TableClassifier, TableRegressor, load_table_model
+from backhand.estimators.tables.encoding import MOST_CATEGORIES, ColumnCode
 
 
 @dataclass(frozen=True)
@@ -182,8 +184,27 @@ def _notes(
     if others:
         some = ", ".join(others[:5]) + (" …" if len(others) > 5 else "")
         notes.append(f"Not looked at, since {model_path.name} has not learnt from it: {some}.")
-    notes += [f"{name}: {words}." for name in learnt for words in table.found[name].notes]
+    for code in model.encoding_.codes:
+        notes += [f"{code.name}: {words}." for words in table.found[code.name].notes]
+        notes += _unknown(code, table)
     return notes
+
+
+def _unknown(code: ColumnCode, table: Table) -> list[str]:
+    """A sentence where a column holds categories that training did not have.
+
+    Of a column with more of them than are told apart, that is no news.
+    """
+    if code.kind != CATEGORY or not 0 < len(code.categories) < MOST_CATEGORIES:
+        return []
+    text = table.frame[code.name].cast(str)
+    unknown = text.filter(~text.is_in(list(code.categories)))
+    if not len(unknown):
+        return []
+    different = unknown.unique(maintain_order=True)
+    some = ", ".join(map(repr, different[:3])) + (" …" if len(different) > 3 else "")
+    rows = f"{len(unknown):,} {'row' if len(unknown) == 1 else 'rows'}"
+    return [f"{code.name}: {some} in {rows}: not known from training, taken as missing."]
 
 
 def _predictions(model: TableClassifier | TableRegressor, table: Any, path: Path) -> Predictions:

@@ -12,6 +12,8 @@ from backhand.data.column_kinds import (
     CATEGORY,
     DATE,
     NUMBER,
+    PLURALS,
+    TIME,
     Meaning,
     Words,
     is_whole,
@@ -19,7 +21,11 @@ from backhand.data.column_kinds import (
     read_words,
 )
 
-PLURALS = {NUMBER: "numbers", CATEGORY: "text", BOOLEAN: "booleans", DATE: "dates"}
+NONE = {
+    NUMBER: "no number", DATE: "no date", TIME: "no time of day",
+    BOOLEAN: "neither true nor false",
+}  # fmt: skip
+"""What is said of a word that is nothing of the kind."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +149,8 @@ def _typed(column: Any, words: Words) -> Any:
         return numbers.cast(polars.Boolean)
     if kind == DATE:
         return (numbers * 1e6).round().cast(polars.Int64).cast(polars.Datetime("us"))
+    if kind == TIME:
+        return (numbers * 1e9).round().cast(polars.Int64).cast(polars.Time)
     return numbers
 
 
@@ -200,6 +208,8 @@ def _kind(dtype: Any) -> str:
         return BOOLEAN
     if dtype.is_numeric():
         return NUMBER
+    if dtype == polars.Time:
+        return TIME
     return DATE if dtype in (polars.Date, polars.Datetime) else CATEGORY
 
 
@@ -217,8 +227,7 @@ def _strays_note(raw: RawTable, column: Any, words: Words) -> str:
     some = ", ".join(_rows_of(raw, bare, words.strays[:3]))
     rows = int(bare.is_in(list(words.strays)).sum())
     more = f" …: {rows:,} rows" if rows > len(words.strays[:3]) else ""
-    what = {NUMBER: "no number", DATE: "no date", BOOLEAN: "neither true nor false"}
-    return f"{some}{more}: {what[words.meaning.kind]}, taken as missing"
+    return f"{some}{more}: {NONE[words.meaning.kind]}, taken as missing"
 
 
 def _refuse(raw: RawTable, column: Any, meant: Meaning, insisted: bool) -> None:

@@ -27,8 +27,8 @@ Force = Annotated[bool, typer.Option(help="Write over a file that is read, if it
 Types = Annotated[
     list[str] | None,
     typer.Option(
-        help="What a column holds: number, category, boolean, date, or the format of its dates "
-        "(since=%d/%m/%Y).",
+        help="What a column holds: number, category, boolean, date, time, or the format of its "
+        "dates (since=%d/%m/%Y).",
         metavar="COLUMN=KIND",
     ),
 ]
@@ -51,7 +51,9 @@ def train(
         int | None, typer.Option(help="Passes over the rows; default 128, for large tables fewer.")
     ] = None,
     members: Annotated[int, typer.Option(help="Networks trained side by side and averaged.")] = 1,
-    test_share: Annotated[float, typer.Option(help="Of the rows, kept for the test.")] = 0.2,
+    test_share: Annotated[
+        float | None, typer.Option(help="Of the rows, kept for the test; default 0.2.")
+    ] = None,
     seed: Annotated[int, typer.Option(help="Of everything random.")] = 0,
     compare: Annotated[
         bool, typer.Option(help="Fit scikit-learn's models on the same rows too.")

@@ -31,6 +31,7 @@ class Prepared:
         warnings: of each column, a few words each.
         carried: the columns that name the rows, for the predictions.
         told: the groups or the order of all rows, where the user named a column of it.
+        tests: the user's own file of test rows, which are below the others.
     """
 
     table: Table
@@ -41,13 +42,13 @@ class Prepared:
     warnings: dict[str, list[str]] = field(default_factory=dict)
     carried: dict[str, list[Any]] = field(default_factory=dict)
     told: dict[str, np.ndarray] = field(default_factory=dict)
+    tests: Path | None = None
 
     def show(self, console: Console) -> None:
         """Print what was decided."""
         frame = self.table.frame
-        console.print(
-            f"{self.table.path}: {len(frame):,} rows, {frame.width} columns", soft_wrap=True
-        )
+        rows = f"{len(frame):,} rows" + (f" with those of {self.tests}" if self.tests else "")
+        console.print(f"{self.table.path}: {rows}, {frame.width} columns", soft_wrap=True)
         console.print(f"{self.target.name}: {self.target.task}, {self.target.why}", soft_wrap=True)
         console.print(columns_table(self.table, self.warnings))
         for note in self.notes:
@@ -109,6 +110,7 @@ def prepare(
     notes = [*table.notes, *_target_notes(whole, target, given), *_split_notes(splitting)]
     carried = {name: table.raw[name].to_list() for name in ids}
     prepared = Prepared(table, target, splits, left_out, notes, carried=carried, told=told)
+    prepared.tests = splitting.file
     prepared.warnings = column_notes(table, target)
     return prepared
 
@@ -131,7 +133,7 @@ def _with_tests(
     import polars
 
     meant = {name: found.meaning for name, found in table.found.items()}
-    tests = read_table(path, how, meant, only=table.frame.columns)
+    tests = read_table(path, HowToRead(how.encoding), meant, only=table.frame.columns)
     for name in dict.fromkeys([*table.frame.columns, *ids]):
         if name not in tests.raw.columns and (name in ids or name not in left_out):
             what = "the target" if name == target else f"which {table.path} has"

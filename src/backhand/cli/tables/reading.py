@@ -38,7 +38,9 @@ class HowToRead:
         """
         found = {}
         for word in self.types:
-            name, _, kind = word.rpartition("=")
+            name, equals, kind = word.rpartition("=")
+            if not equals:
+                raise ValueError(f"types: expected COLUMN=KIND, got {word!r}")
             if name not in names:
                 raise ValueError(
                     f"{path}: types: there is no column {name!r}{nearest(name, names)}"
@@ -50,6 +52,19 @@ class HowToRead:
                 )
             found[name] = Meaning(kind) if kind in KINDS else Meaning(DATE, (), kind)
         return found
+
+    def check_missing(self, path: Path, names: Collection[str]) -> None:
+        """Refuse words for a column that is not there.
+
+        Raises:
+            ValueError: it is not.
+        """
+        for word in self.missing:
+            name, equals, own = word.partition("=")
+            if equals and name and own and name not in names:
+                raise ValueError(
+                    f"{path}: missing: there is no column {name!r}{nearest(name, names)}"
+                )
 
     def absent(self, column: str, names: Collection[str]) -> list[str]:
         """The words that stand for no value in a column."""
@@ -127,6 +142,7 @@ def read_table(
         notes.append("A column without a name was left out.")
         without = [*without, ""]
     said = how.meanings(path, names)
+    how.check_missing(path, names)
     series, found = [], {}
     for name in names:
         if name in without or (only is not None and name not in only):

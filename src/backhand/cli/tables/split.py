@@ -30,7 +30,7 @@ class Splitting:
     """How a user wants the rows split.
 
     Attributes:
-        share: of the rows, for the test.
+        share: of the rows, for the test; None for a fifth.
         order: a column of numbers or dates by which the last rows are the test, and of the others
             the last ones those that the epoch is chosen by.
         group: a column whose rows of one value stay together, in both.
@@ -38,7 +38,7 @@ class Splitting:
         file: with the test rows; an order or a group then only chooses those for the epoch.
     """
 
-    share: float = 0.2
+    share: float | None = None
     order: str | None = None
     group: str | None = None
     folds: int = 1
@@ -50,7 +50,10 @@ class Splitting:
         Raises:
             ValueError: an option is out of range, or two contradict each other.
         """
-        if not 0 < self.share < 1:
+        for name, given in (("test", self.file), ("folds", self.folds != 1)):
+            if self.share is not None and given:
+                raise ValueError(f"test share and {name}: expected one of them, got both")
+        if self.share is not None and not 0 < self.share < 1:
             raise ValueError(f"test share: expected a number between 0 and 1, got {self.share}")
         if self.folds < 1:
             raise ValueError(f"folds: expected 2 or more, or 1 for none, got {self.folds}")
@@ -58,6 +61,11 @@ class Splitting:
             raise ValueError("order and group: expected one of them, got both")
         if self.file and self.folds > 1:
             raise ValueError("test and folds: a file of test rows leaves nothing to split")
+
+    @property
+    def test_share(self) -> float:
+        """The share, or a fifth where nothing was said."""
+        return 0.2 if self.share is None else self.share
 
 
 def split_rows(
@@ -87,13 +95,13 @@ def split_rows(
     if order is not None:
         found = _by_order(order, how)
     elif how.folds > 1:
-        found = _folds(target, how.folds, seed, groups)
+        found = _folds(target, how, seed, groups)
     elif groups is not None:
         _enough_groups(groups, 2, how.group)
-        splitter = GroupShuffleSplit(1, test_size=how.share, random_state=seed)
+        splitter = GroupShuffleSplit(1, test_size=how.test_share, random_state=seed)
         found = list(splitter.split(groups, groups=groups))
     else:
-        found = [_by_chance(target, how.share, seed)]
+        found = [_by_chance(target, how.test_share, seed)]
     return [_sorted(target, train, test) for train, test in found]
 
 
@@ -138,7 +146,7 @@ def _by_order(order: np.ndarray, how: Splitting) -> Iterable[Split]:
             raise ValueError(f"folds: {how.folds} are too many for column {how.order!r}")
         pairs = [(rows[a], rows[b]) for a, b in TimeSeriesSplit(how.folds).split(rows)]
     else:
-        cut = len(rows) - max(round(how.share * len(rows)), 2)
+        cut = len(rows) - max(round(how.test_share * len(rows)), 2)
         pairs = [(rows[:cut], rows[cut:])]
     parted = []
     for train, test in pairs:
@@ -151,15 +159,15 @@ def _by_order(order: np.ndarray, how: Splitting) -> Iterable[Split]:
     return parted
 
 
-def _folds(target: Target, folds: int, seed: int, groups: np.ndarray | None) -> Iterable[Split]:
-    classes = target.task == CLASSIFICATION
+def _folds(target: Target, how: Splitting, seed: int, groups: np.ndarray | None) -> Iterable[Split]:
+    folds, classes = how.folds, target.task == CLASSIFICATION
     if folds > len(target.values):
         raise ValueError(f"folds: expected at most one a row, {len(target.values)}, got {folds}")
     if classes:
         counts = np.unique(target.values, return_counts=True)[1]
         classes = bool(counts.max() >= folds)
     if groups is not None:
-        _enough_groups(groups, folds, None)
+        _enough_groups(groups, folds, how.group)
         splitter: Any = StratifiedGroupKFold(folds) if classes else GroupKFold(folds)
     elif classes:
         splitter = StratifiedKFold(folds, shuffle=True, random_state=seed)
@@ -173,8 +181,7 @@ def _folds(target: Target, folds: int, seed: int, groups: np.ndarray | None) -> 
 def _enough_groups(groups: np.ndarray, least: int, name: str | None) -> None:
     found = len(np.unique(groups))
     if found < least:
-        where = f"column {name!r}: " if name else ""
-        raise ValueError(f"{where}expected at least {least} groups, got {found}")
+        raise ValueError(f"column {name!r}: expected at least {least} groups, got {found}")
 
 
 def _sorted(target: Target, train: np.ndarray, test: np.ndarray) -> Split:
@@ -184,6 +191,6 @@ def _sorted(target: Target, train: np.ndarray, test: np.ndarray) -> Split:
         train, test = np.concatenate([train, test[lost]]), test[~lost]
     if not len(test):
         raise ValueError(
-            f"column {target.name!r}: too few rows of each class to keep some for the test"
+            f"column {target.name!r}: the test rows are all of classes that no training row has"
         )
     return np.sort(train), np.sort(test)

@@ -12,6 +12,7 @@ import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,9 @@ LINES, JSON, EXCEL = (".jsonl", ".ndjson"), (".json",), (".xlsx", ".xls")
 GZIP = ".gz"
 SEPARATORS = ",;\t|"
 ALL = CSV + PARQUET + LINES + JSON + EXCEL
+
+BEFORE_EXCEL = date(1899, 12, 30), date(1899, 12, 31)
+"""The days that times of day are on, by Excel and by the reader's own count."""
 
 _QUOTED = re.compile(r'"[^"]*"')
 _SINGLE_QUOTED = re.compile(r"\s*'([^']|'')*'\s*")
@@ -79,7 +83,8 @@ def read_file(path: Path, encoding: str = "utf-8") -> RawTable:
         frame = _frame(path, ending, content, encoding)
     except polars.exceptions.PolarsError as problem:
         raise ValueError(f"{path}: {str(problem).splitlines()[0]}") from None
-    return RawTable(path, frame, np.arange(1, len(frame) + 1))
+    notes = _sheets(content) if ending in EXCEL else ()
+    return RawTable(path, frame, np.arange(1, len(frame) + 1), notes=notes)
 
 
 def _unpacked(path: Path) -> bytes:
@@ -116,11 +121,19 @@ def _check_lines(path: Path, text: bytes) -> None:
                 raise ValueError(f"{path}, line {number}: expected a JSON object, got {found!r}")
 
 
+def _sheets(content: bytes) -> tuple[str, ...]:
+    """A sentence on sheets that are not read."""
+    import fastexcel
+
+    first, *others = fastexcel.read_excel(content).sheet_names
+    return (f"Read from the first sheet, {first}; there are {len(others)} more.",) if others else ()
+
+
 def _excel(path: Path, content: bytes) -> Any:
     import polars
 
     try:
-        return polars.read_excel(io.BytesIO(content), infer_schema_length=None)
+        return _with_times(polars.read_excel(io.BytesIO(content), infer_schema_length=None))
     except ModuleNotFoundError:
         raise ValueError(
             f"{path}: Excel files need fastexcel: pip install 'backhand[excel]'"
@@ -128,6 +141,17 @@ def _excel(path: Path, content: bytes) -> Any:
     except Exception as problem:  # fastexcel has errors of its own, which share no base
         reason = str(problem).splitlines()[0]
         raise ValueError(f"{path}: not an Excel file that can be read ({reason})") from None
+
+
+def _with_times(frame: Any) -> Any:
+    """Times of day as such: a sheet has them as moments of the day before its calendar begins."""
+    import polars
+
+    for column in frame.select(polars.selectors.datetime()).iter_columns():
+        days = column.dt.date().drop_nulls().unique().to_list()
+        if len(days) == 1 and days[0] in BEFORE_EXCEL:
+            frame = frame.with_columns(column.dt.time())
+    return frame
 
 
 def _text(path: Path, content: bytes, encoding: str) -> str:

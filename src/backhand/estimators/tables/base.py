@@ -23,10 +23,10 @@ from torch import Tensor
 
 from backhand.arguments import bare, shown, whole
 from backhand.data import Data
-from backhand.data.column_kinds import Meaning
+from backhand.data.column_kinds import PLURALS, Meaning
 from backhand.estimators.predictor import Predictor
 from backhand.estimators.tables.columns import Column, read_columns
-from backhand.estimators.tables.encoding import PLURALS, EncodedTable, Encoding
+from backhand.estimators.tables.encoding import EncodedTable, Encoding
 from backhand.estimators.tables.held_out import HoldingOut
 from backhand.estimators.tables.members import make_members
 from backhand.estimators.tables.saved import read_model

@@ -1,4 +1,4 @@
-"""Columns: a table of any kind, read as named columns of numbers, categories, booleans, dates."""
+"""Columns: a table of any kind, read as named columns of numbers, categories, dates and so on."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class Column:
 
     Attributes:
         name: of the column; of an array's, "x0", "x1" …
-        kind: "number", "category", "boolean" or "date".
+        kind: "number", "category", "boolean", "date" or "time" (of day).
         values: numbers and booleans as float64, categories as text, dates as seconds since 1970
-            (float64); whatever stands where a value is missing.
+            and times since midnight (float64); whatever stands where a value is missing.
         missing: where none is given (rows,).
         codes: numbers, or words, that were found to stand for a missing one.
         date_format: of dates that were text; unit: of numbers that were.
@@ -49,9 +49,10 @@ class Column:
 def read_columns(table: Any, meant: Sequence[Meaning] | None = None) -> list[Column]:
     """The columns of a DataFrame (pandas or polars) or of a two-dimensional array.
 
-    Text is what its words mean: numbers and dates, with gaps written `?` or `-`, are read as such
-    (`backhand.data.column_kinds`), but few different whole numbers, and a column that is declared
-    categorical, stay categories. Numbers such as 9999, far from all others, count as missing.
+    Text is what its words mean: numbers, dates and times of day, with gaps written `?` or `-`, are
+    read as such (`backhand.data.column_kinds`), but few different whole numbers, and a column that
+    is declared categorical, stay categories. Numbers such as 9999, far from all others, count as
+    missing.
 
     Args:
         table: the DataFrame or array.
@@ -60,7 +61,7 @@ def read_columns(table: Any, meant: Sequence[Meaning] | None = None) -> list[Col
 
     Raises:
         ValueError: a number is infinite (the column and its first such row are named), or a
-            column is of a type that is none of the four kinds.
+            column is of a type that is none of these kinds.
     """
     if isinstance(table, np.ndarray):
         named = [(f"x{i}", table[:, i], False) for i in range(table.shape[1])]
@@ -98,6 +99,8 @@ def _from_polars(series: Any) -> tuple[np.ndarray, bool]:
 
     declared = series.dtype in (polars.Categorical, polars.Enum)
     if declared:
+        series = series.cast(polars.String)
+    if series.dtype == polars.Time:
         series = series.cast(polars.String)
     if series.dtype.is_decimal():
         series = series.cast(polars.Float64)

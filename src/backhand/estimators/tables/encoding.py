@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from backhand.arguments import finite, shown, truth
-from backhand.data.column_kinds import BOOLEAN, CATEGORY, DATE, NUMBER, Meaning
+from backhand.data.column_kinds import BOOLEAN, CATEGORY, DATE, NUMBER, PLURALS, TIME, Meaning
 from backhand.data.written_dates import is_format
 from backhand.estimators.tables.columns import Column
 from backhand.tensor_file import Malformed, expect
@@ -37,7 +37,7 @@ class ColumnCode:
     Attributes:
         name, kind: of the column.
         categories: of a category, in order; one not among them counts as missing.
-        median: of a number; stands where one is missing.
+        median: of a number, date or time; stands where one is missing.
         shows_missing: whether a column of its own says where a value was missing.
         missing: words, and numbers such as 9999, that count as missing.
         date_format: of dates that were text in training; unit: of numbers that were; see Meaning.
@@ -82,7 +82,7 @@ class ColumnCode:
         )
         fits = kind in PLURALS and len(set(categories)) == len(categories)
         fits = fits and (kind == CATEGORY or not categories)
-        fits = fits and (kind in (NUMBER, DATE) or not code.shows_missing)
+        fits = fits and (kind in (NUMBER, DATE, TIME) or not code.shows_missing)
         fits = fits and (kind != DATE or abs(code.median) < LATEST)
         form = code.date_format
         fits = fits and (not form or (kind == DATE and is_format(form)))
@@ -101,13 +101,13 @@ class ColumnCode:
         """How many columns of numbers `numbers` makes."""
         if self.kind == CATEGORY:
             return 1 if len(self.categories) == 2 else len(self.categories)
-        return {DATE: 4}.get(self.kind, 1) + self.shows_missing
+        return {DATE: 4, TIME: 3}.get(self.kind, 1) + self.shows_missing
 
     @classmethod
     def of(cls, column: Column) -> ColumnCode:
         """The code that suits a column of the training table."""
         given = column.values[~column.missing]
-        shows = bool(column.missing.any()) and column.kind in (NUMBER, DATE)
+        shows = bool(column.missing.any()) and column.kind in (NUMBER, DATE, TIME)
         if column.kind == CATEGORY:
             return cls(column.name, CATEGORY, _categories_of(given))
         median = float(np.median(given)) if len(given) and column.kind != BOOLEAN else 0.0
@@ -137,7 +137,8 @@ class ColumnCode:
         if self.kind == BOOLEAN:
             return [np.where(column.missing, 0.0, _as_float(column) * 2 - 1)]
         values = np.where(column.missing, self.median, _as_float(column))
-        found = _parts_of_dates(values) if self.kind == DATE else [values]
+        parts = {DATE: _parts_of_dates, TIME: _parts_of_times}.get(self.kind)
+        found = [values] if parts is None else parts(values)
         return [*found, column.missing.astype(np.float64)] if self.shows_missing else found
 
     def _categories(self, column: Column) -> list[np.ndarray]:
@@ -145,9 +146,6 @@ class ColumnCode:
         text[column.missing] = None
         columns = [(text == each).astype(np.float64) for each in self.categories]
         return [columns[0] - columns[1]] if len(columns) == 2 else columns
-
-
-PLURALS = {NUMBER: "numbers", CATEGORY: "text", BOOLEAN: "booleans", DATE: "dates"}
 
 
 def _categories_of(given: np.ndarray) -> tuple[str, ...]:
@@ -172,6 +170,12 @@ def _parts_of_dates(seconds: np.ndarray) -> list[np.ndarray]:
     days = moments.astype("datetime64[D]").astype(np.int64)
     hours = (seconds / 3600) % 24
     return [seconds / DAY, months.astype(np.float64), ((days + 3) % 7).astype(np.float64), hours]
+
+
+def _parts_of_times(seconds: np.ndarray) -> list[np.ndarray]:
+    """The hour, and where it stands on the face of a clock, so that midnight is no cliff."""
+    angle = seconds * (2 * np.pi / DAY)
+    return [seconds / 3600, np.sin(angle), np.cos(angle)]
 
 
 @dataclass(frozen=True)

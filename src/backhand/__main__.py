@@ -1,0 +1,5 @@
+"""`python -m backhand`: what `backhand` does."""
+
+from backhand.cli import main
+
+main()
