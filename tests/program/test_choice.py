@@ -95,16 +95,16 @@ class Sorted(bh.Layer):
         return "Sorted()"
 
 
-def test_what_native_does_not_know_is_replayed_and_named_where_it_was_asked_for(
+def test_a_prediction_that_native_does_not_know_is_replayed_and_said_where_it_was_asked_for(
     monkeypatch,
 ) -> None:
     monkeypatch.setattr(choice, "_said", set())
-    made = bh.Sequential([bh.FullyConnected(3, 2), Sorted()])
+    made, input = bh.Sequential([bh.FullyConnected(3, 2), Sorted()]), torch.randn(4, 3)
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # nobody asked for Native
-        assert repr(bh.fit(made, bh.MSELoss(), SMALL, epochs=1).engine) == "Replay()"
+        assert repr(bh.Prediction(made).record(input).engine) == "Replay()"
     with pytest.warns(UserWarning, match=r"not Native: sort.* 1: Sorted\(\)"):
-        bh.fit(made, bh.MSELoss(), SMALL, epochs=1, engine=Native())
+        bh.Prediction(made, Native()).record(input)
 
 
 @pytest.mark.parametrize("engine", [bh.Replay(), Native()], ids=repr)

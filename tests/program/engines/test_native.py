@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 import backhand as bh
 from backhand.losses import Weighted
-from backhand.program.engines.native import Native, NotNative, emit, engine
+from backhand.program.engines.native import Native, emit, engine
 from backhand.program.engines.native import compile as compiling
 from backhand.training.threads import running_on
 from cases import (
     LAYERS,
+    LOSSES,
     RULES,
     every_kind_of_loss,
     every_loss_of_towers,
@@ -124,6 +125,21 @@ def test_every_rule_and_gate(rule, gate) -> None:
 def test_every_loss(case) -> None:
     target = case.target(ROWS, 2, torch.float64)
     assert_trains_as_plainly(case.loss(), target, steps=1000 if case.bounded else 100)
+
+
+@pytest.mark.usefixtures("quick_compiler")
+@pytest.mark.parametrize(
+    "case", [each for each in LOSSES if not each.kind and each.towers == 1], ids=str
+)
+def test_every_option_of_a_loss(case) -> None:
+    outputs = case.outputs or 2
+    network = bh.Sequential([bh.FullyConnected(3, 7), bh.Tanh(), bh.FullyConnected(7, outputs)])
+    target = case.target(ROWS, outputs, torch.float32)
+    network, twin, losses, expected = train_both(
+        network, case.loss(), torch.randn(ROWS, 3), target, steps=20, rate=0.005
+    )
+    assert worst(network, twin) < 2e-5
+    torch.testing.assert_close(losses, expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.usefixtures("quick_compiler")
@@ -293,18 +309,6 @@ def test_a_row_out_of_range_is_refused() -> None:
         step.run(
             torch.zeros(ROWS, 3), torch.zeros(ROWS, 2), torch.tensor([1, 2, 64, 3]), [0.1] * 2, 2
         )
-
-
-class Determinant(bh.Layer):
-    def forward(self, input, training):
-        return input * torch.linalg.det(input[:3]), None
-
-
-def test_an_unknown_operation_is_named_with_its_layer() -> None:
-    network = bh.Sequential([bh.Tanh(), Determinant()])
-    plan = bh.Prediction(network, bh.Replay()).record(torch.randn(3, 3)).latest.plan
-    with pytest.raises(NotNative, match=r"linalg_det in the forward of 1: Determinant\(\)"):
-        Native().bind(plan, {}, "prediction")
 
 
 class Formula(bh.Layer):

@@ -10,9 +10,8 @@ from torch import Tensor
 from backhand.program.engines.engine import Bound, CannotCompile, Engine
 from backhand.program.engines.native import Native, NotNative
 from backhand.program.engines.native.compile import seconds_to_compile
-from backhand.program.engines.native.compiled import Compiled
 from backhand.program.engines.native.emit import Code
-from backhand.program.engines.native.engine import code_of
+from backhand.program.engines.native.engine import bound, code_of
 from backhand.program.engines.native.measured import costs_for
 from backhand.program.engines.replay import Replay
 from backhand.program.plan import Operation, Plan
@@ -48,7 +47,14 @@ def _worth_compiling(plan: Plan, name: str) -> Code | None:
         code = code_of(plan, name)
     except NotNative:
         return None
+    if _calls_of_torch(code) >= len(plan.operations):
+        return None
     return code if seconds_to_compile(code.text) <= LONGEST_COMPILATION else None
+
+
+def _calls_of_torch(code: Code) -> int:
+    """What islands cost in calls: each of theirs, and one for the way there and one back."""
+    return sum(len(each.operations) + 2 for each in code.islands)
 
 
 def _is_faster_replayed(plan: Plan) -> bool:
@@ -93,7 +99,7 @@ def bind(
             return engine, engine.bind(plan, outside, name)
         code = _worth_compiling(plan, name)
         if code is not None:
-            return Native(), Compiled(plan, outside, code)
+            return Native(), bound(plan, outside, code)
     except NotNative as problem:
         _say(f"Replay runs the step, not {type(engine or Native()).__name__}: {problem}")
     except CannotCompile as problem:

@@ -41,7 +41,24 @@ class Replayed(Stepwise):
         super().__init__(plan)
         memory = PlanMemory(plan, outside)
         memory.make_constants()
-        source = write_source(plan, name)
+        self._source = BoundSource(write_source(plan, name), memory)
+        self.namespace = self._source.namespace
+        self.scalar_names = self._source.scalar_names
+        self.text = self._source.text
+
+    def _step(self, values: Sequence[Any]) -> Any:
+        """See Stepwise."""
+        return self._source.run(values)
+
+
+class BoundSource:
+    """A source compiled, what its names stand for in a plan's memory.
+
+    Attributes:
+        namespace, scalar_names, text: see Bound.
+    """
+
+    def __init__(self, source: Source, memory: PlanMemory) -> None:
         self.namespace: dict[str, Any] = dict(source.objects)
         self.namespace |= {name: memory.tensor(view) for name, view in source.views.items()}
         for number, (value, dtype) in source.numbers.items():
@@ -49,12 +66,12 @@ class Replayed(Stepwise):
         self.scalar_names = source.scalar_names
         self.text = source.text
         self._places = source.places
-        self._file = f"<{name} {id(self):x}>"
+        self._file = f"<{source.function} {id(self):x}>"
         self._function = _compiled(source, self._file, dict(self.namespace))
         weakref.finalize(self, linecache.cache.pop, self._file, None)
 
-    def _step(self, values: Sequence[Any]) -> Any:
-        """See Stepwise."""
+    def run(self, values: Sequence[Any]) -> Any:
+        """Call it on arguments and live scalars."""
         try:
             return self._function(*values)
         except Exception as problem:

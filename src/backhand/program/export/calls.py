@@ -15,9 +15,10 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from backhand.program.engines.native.c_text import as_comment
-from backhand.program.engines.native.emit import phase_of, write_group, write_phase
+from backhand.program.engines.native.emit import phase_of, write_phase
 from backhand.program.engines.native.kernels import Call, Group, call_of
 from backhand.program.engines.native.layout import C_TYPES
+from backhand.program.engines.native.operations import write_group
 from backhand.program.engines.native.writer import Writer
 from backhand.program.plan import ARGUMENT, TEMPORARY
 

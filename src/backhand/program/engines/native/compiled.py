@@ -26,7 +26,11 @@ _ZERO, _ONE = ctypes.c_int64(0), ctypes.c_int64(1)
 
 
 class Compiled:
-    """A plan bound to memory, and its C compiled; see Bound."""
+    """A plan bound to memory, and its C compiled; see Bound.
+
+    Attributes:
+        plan_memory: what its temporaries and constants lie in.
+    """
 
     def __init__(self, plan: Plan, outside: Mapping[int, Tensor], code: Code) -> None:
         self._library = load_library(code.text, STEADY if code.steady else ())
@@ -55,11 +59,11 @@ class Compiled:
         if any(each.is_neg() for each in outside.values()):
             raise NotNative("a weight or state is the negative of what its memory holds")
         plan = self._plan
-        memory = PlanMemory(plan, outside)
+        self.plan_memory = memory = PlanMemory(plan, outside)
         memory.make_constants()
         spare = aligned_bytes(scratch)
         addresses = [memory.arena.data_ptr(), spare.data_ptr()]
-        self._kept = [spare, memory, *outside.values()]
+        self._kept = [spare, *outside.values()]
         self._buffers: dict[int, Tensor] = {}
         for number in storages:
             storage = plan.storages[number]
@@ -85,20 +89,30 @@ class Compiled:
 
     def run(self, *values: Any) -> Any:
         """See Bound."""
+        results = [torch.empty(view.shape, dtype=view.dtype) for view in self._results]
+        self.receive(values, results)
+        self._take(self._once)
+        if len(results) > 1:
+            return tuple(results)
+        return results[0] if results else None
+
+    def receive(self, values: Sequence[Any], results: Sequence[Tensor]) -> None:
+        """Take over what a step runs on, as `run` does, and where it leaves its results."""
         count = len(self._views)
         for place, tensor in zip(self._places, values[:count], strict=True):
             if place is not None:
                 self._memory[place] = tensor.data_ptr()
         self._numbers[: len(self.scalar_names)] = list(values[count:])
-        results = [torch.empty(view.shape, dtype=view.dtype) for view in self._results]
         for at, result in enumerate(results):
             self._pointers[at] = result.data_ptr()
         if self._random:
             self._draw_key()
+
+    def take_calls(self, begin: int, end: int) -> None:
+        """Of the step that was received, the calls from one number of its schedule to another."""
+        schedule, size = self._schedule.data_ptr(), self._schedule.itemsize
+        self._memory[-2:] = [schedule + begin * size, schedule + end * size]
         self._take(self._once)
-        if len(results) > 1:
-            return tuple(results)
-        return results[0] if results else None
 
     def in_place(self, batch: Sequence[Tensor]) -> tuple[Callable[..., None], list[Tensor]]:
         """See Bound."""

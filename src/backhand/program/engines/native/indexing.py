@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import torch
+
 from backhand.program.calls import Scalar, View
 from backhand.program.engines.native.copying import write_copy
 from backhand.program.engines.native.layout import C_TYPES, Window
@@ -64,6 +66,22 @@ def write_index_select(writer: Writer, operation: Operation) -> None:
         _write_checked_index(writer, index.at(indices[axis]), source.shape[axis])
         chosen = [*indices[:axis], "at", *indices[axis + 1 :]]
         writer.line(f"{target.at(*indices)} = {source.at(*chosen)};")
+
+
+def write_rows(writer: Writer, operation: Operation) -> None:
+    """input[index]: rows by a tensor of their numbers; negative ones count from the end."""
+    only(writer, operation)
+    given, chosen = operation.operands
+    index = chosen[0] if isinstance(chosen, tuple) and len(chosen) == 1 else chosen
+    if not isinstance(index, View) or index.dtype is not torch.int64 or not given.shape:
+        raise writer.refuse(f"is not written for the index {chosen!r}")
+    source, target = writer.window(given), writer.window(operation.target)
+    numbers = writer.window(index)
+    length, axes = source.shape[0], len(index.shape)
+    with writer.loops(target.shape) as indices, writer.block():
+        writer.line(f"const int64_t given = {numbers.at(*indices[:axes])};")
+        _write_checked_index(writer, f"given < 0 ? given + {length} : given", length)
+        writer.line(f"{target.at(*indices)} = {source.at('at', *indices[axes:])};")
 
 
 def write_index_add(writer: Writer, operation: Operation) -> None:

@@ -180,11 +180,13 @@ class Writer:
 
     @contextmanager
     def kernel(self, frame: Frame) -> Iterator[list[str]]:
-        """Write what follows as a kernel; gives its lines."""
-        lines, fresh = self.lines, self._fresh
+        """Write what follows as a kernel; gives its lines. Refused halfway, it leaves no trace."""
+        lines, fresh, depth = self.lines, self._fresh, self._depth
         self.lines, self._fresh, self.frame = [], 0, frame
-        yield self.lines
-        self.lines, self._fresh, self.frame = lines, fresh, None
+        try:
+            yield self.lines
+        finally:
+            self.lines, self._fresh, self.frame, self._depth = lines, fresh, None, depth
 
     def refuse(self, why: str) -> NotNative:
         """The error for an operation that cannot be written."""
