@@ -11,7 +11,7 @@ import torch
 import backhand as bh
 from backhand.program.engines.native import emit
 from backhand.program.export.c import export_c
-from program.engines.exported_c import STRICT, array, run_in_c
+from program.engines.exported_c import SANITIZED, STRICT, array, run_in_c
 
 LOSS = bh.MSELoss()
 
@@ -87,6 +87,26 @@ def test_deep_blocks_train_as_plainly(rule, tmp_path) -> None:
     assert found == pytest.approx(plainly(network, batches, 0.05), rel=1e-10)
 
 
+def test_a_deeper_transformer_has_the_same_kernels_and_a_small_stack(tmp_path) -> None:
+    def transformer(depth: int) -> bh.Sequential:
+        blocks = [
+            bh.Residual(bh.Sequential([bh.LayerNorm(4), inner]))
+            for _ in range(depth)
+            for inner in (bh.MultiHeadAttention(4, 2, causal=True), bh.FullyConnected(4, 4))
+        ]
+        return bh.Sequential([bh.Embedding(5, 4), *blocks, bh.FullyConnected(4, 5)])
+
+    tokens = torch.randint(0, 5, (1, 6))
+    shallow, deep = (
+        export_c(transformer(depth), tokens, bh.CrossEntropyLoss(), tokens, name="net")
+        for depth in (3, 6)
+    )
+    kernels = [each.source.count("static int net_train_step_") for each in (shallow, deep)]
+    assert kernels[0] == kernels[1]
+    # Tables, and what the compiler makes of weights with names of their own.
+    assert size_of(deep, tmp_path) < 1.7 * size_of(shallow, tmp_path)
+
+
 def test_memory_beyond_16_bits_takes_wide_numbers(tmp_path) -> None:
     layer = bh.FullyConnected(40, 40)
     network = bh.Sequential([layer, bh.Tanh()] * 30).to(torch.float64)
@@ -140,6 +160,29 @@ def test_an_index_out_of_range_is_told_by_its_operation(monkeypatch, tmp_path) -
     assert said[0] == said[1]
     assert said[0][0] == 0
     assert len(set(said[0])) == 4
+
+
+def test_kernels_on_what_the_step_is_given(monkeypatch, tmp_path) -> None:
+    class Mixed(bh.Layer):
+        def forward(self, input, training):
+            found = [*input, input[0] + input[1], input[0] - input[1]]
+            return sum(torch.softmax(each.cumsum(1), 1) for each in found), None
+
+    monkeypatch.setattr(emit, "MOST_IN_ONE", 0)
+    one, other = torch.randn(2, 1, 3)
+    files = export_c(Mixed(), (one, other), name="net")
+    assert "net_predict_calls" in files.source
+    files.write(tmp_path)
+    (tmp_path / "main.c").write_text(
+        f'#include <stdio.h>\n#include "net.h"\n{array("one", one)}\n{array("other", other)}\n'
+        "int main(void) {\n    float found[3];\n    if (net_predict(one, other, found)) return 1;\n"
+        '    for (int i = 0; i < 3; i++) printf("%.9g ", (double)found[i]);\n    return 0;\n}\n'
+    )
+    command = [*STRICT, *SANITIZED, "main.c", "net.c", "-o", "net", "-lm"]
+    subprocess.run(command, cwd=tmp_path, check=True, capture_output=True)
+    said = subprocess.run([tmp_path / "net"], capture_output=True, text=True, check=True).stdout
+    expected = Mixed().predict((one, other))[0].tolist()
+    assert [float(word) for word in said.split()] == pytest.approx(expected, rel=1e-5)
 
 
 def test_a_small_step_stands_in_one_function() -> None:

@@ -78,7 +78,7 @@ class CallTable:
         flash: bytes of the table.
     """
 
-    WORDS = ("Number", "Now", "kernels", "calls", "take")
+    WORDS = ("Number", "Now", "bases", "kernels", "calls", "take")
     """What its names end in, after the step's and a "_"; a kernel's has a number there."""
 
     def __init__(self, writer: Writer, groups: Sequence[Group], step: str, memory: str) -> None:
@@ -88,12 +88,12 @@ class CallTable:
         self._kernels: dict[Hashable, _Kernel] = {}
         self._bases: dict[int, int] = {}
         calls = [call_of(writer, group) for group in groups]
-        times = Counter(call.signature for call in calls)
-        repeated = [call for call in calls if times[call.signature] > 1]
+        times = Counter(map(self._signature, calls))
+        repeated = [call for call in calls if times[self._signature(call)] > 1]
         self._has_rates = any(call.scalars for call in repeated)
         self._rates = writer.number_rates() if self._has_rates else {}
         called = [
-            self._called(group, call) if times[call.signature] > 1 else None
+            self._called(group, call) if times[self._signature(call)] > 1 else None
             for group, call in zip(groups, calls, strict=True)
         ]
         texts = [self._function(each) for each in self._kernels.values()]
@@ -106,16 +106,24 @@ class CallTable:
 
     # Kernels.
 
+    def _signature(self, call: Call) -> Hashable:
+        """Equal for calls of one kernel, which finds what the step is given in one place."""
+        given = [storage if self._is_given(storage) else None for storage, _ in call.pointers]
+        return call.signature, tuple(given)
+
+    def _is_given(self, storage: int) -> bool:
+        return self.writer.plan.storages[storage].kind == ARGUMENT
+
     def _called(self, group: Group, call: Call) -> tuple[_Kernel, int]:
         """The group's kernel, written where it is the first of its kind, and which call it is."""
         writer, draws = self.writer, self.writer.draws
-        kernel = self._kernels.get(call.signature)
+        kernel = self._kernels.get(self._signature(call))
         if kernel is None:
             with writer.kernel(call.frame) as lines:
                 write_group(writer, group)
             words = "_".join(each.name.strip("_") for each in group.operations[:3])
             name = f"{self.step}_{len(self._kernels)}_{words}"
-            kernel = self._kernels[call.signature] = _Kernel(name, group, lines)
+            kernel = self._kernels[self._signature(call)] = _Kernel(name, group, lines)
         elif any(each.random for each in group.operations):
             writer.draws += 1
         kernel.calls.append((call, group.begin + 1, draws))
@@ -165,11 +173,11 @@ class CallTable:
             for storage in storages:
                 self._bases.setdefault(storage, len(self._bases))
             number = kernel.number([self._bases[storage] for storage in storages])
-            begin = f"({kind} *)now->bases[{number}]"
+            begin = f"({kind} *){self.step}_bases[{number}]"
         else:
             storage = storages[0]
-            is_argument = self.writer.plan.storages[pointers[0][0]].kind == ARGUMENT
-            begin = f"now->{self._begin(storage)}" if is_argument else self._begin(storage)
+            is_given = self._is_given(pointers[0][0])
+            begin = f"now->{self._begin(storage)}" if is_given else self._begin(storage)
             if self.writer.types.get(storage) != dtype:
                 begin = f"({kind} *){begin}"
         elements = kernel.number([bytes_ // dtype.itemsize for _, bytes_ in pointers])
@@ -206,6 +214,7 @@ class CallTable:
                 "typedef struct {",
                 *(f"    {each};" for each in self._given().values()),
                 f"}} {step}_Now;\n",
+                *self._written_bases(),
                 *functions,
                 as_comment("Each kernel, and how many numbers a call of it takes."),
                 f"static const struct {{\n    int (*run)({self._parameters()});\n"
@@ -231,6 +240,13 @@ class CallTable:
             ]
         )
 
+    def _written_bases(self) -> list[str]:
+        """The arrays that some kernel is called on in turn."""
+        if not self._bases:
+            return []
+        names = [f"    {self._begin(storage)}," for storage in self._bases]
+        return [f"static const void *const {self.step}_bases[] = {{", *names, "};\n"]
+
     def _given(self) -> dict[str, str]:
         """What a kernel is given, by name, and its declaration."""
         given = {
@@ -241,8 +257,6 @@ class CallTable:
             given["rates"] = "const double *rates"
         if self.writer.draws:
             given |= {"key": "uint64_t key", "step": "uint64_t step"}
-        if self._bases:
-            given["bases"] = f"const void *bases[{len(self._bases)}]"
         return given
 
     # The step.
@@ -253,9 +267,7 @@ class CallTable:
         if not self._has_rates:
             writer.write_rates()
         if self._kernels:
-            bases = ", ".join(map(self._begin, self._bases))
-            values = [f"{{{bases}}}" if name == "bases" else name for name in self._given()]
-            writer.line(f"const {self.step}_Now now = {{{', '.join(values)}}};")
+            writer.line(f"const {self.step}_Now now = {{{', '.join(self._given())}}};")
             writer.line("int fault;")
         phase, begin, end = "", 0, 0
         for group, row in zip(groups, rows, strict=True):
