@@ -44,7 +44,7 @@ def curves(histories: Sequence[History], measure: str, title: str, log: bool = F
     axes.set_xlabel("epoch")
     axes.set_ylabel(measure)
     axes.set_title(f"{title}, {len(histories)} seeds" if len(histories) > 1 else title, loc="left")
-    axes.legend(frameon=False)
+    _legend(figure)
     return figure
 
 
@@ -114,7 +114,7 @@ def training(losses: Sequence[float], scores: Sequence[float], score: str) -> Fi
         axes.set_yscale("log")
     axes.set_xlabel("epoch")
     axes.set_title("Training", loc="left")
-    axes.legend(frameon=False)
+    _legend(figure)
     return figure
 
 
@@ -146,7 +146,7 @@ def calibration(claimed: Sequence[float], right: Sequence[float]) -> Figure:
     axes.set_xlabel("probability of the predicted class")
     axes.set_ylabel("share that is right")
     axes.set_title("Calibration", loc="left")
-    axes.legend(frameon=False)
+    _legend(figure)
     return figure
 
 
@@ -163,7 +163,7 @@ def roc(lines: Mapping[str, tuple[np.ndarray, np.ndarray, float]]) -> Figure:
     axes.set_xlabel("false positive rate")
     axes.set_ylabel("true positive rate")
     axes.set_title("ROC", loc="left")
-    axes.legend(frameon=False, loc="lower right")
+    _legend(figure)
     return figure
 
 
@@ -181,7 +181,7 @@ def precision_recall(lines: Mapping[str, tuple[np.ndarray, np.ndarray, float]]) 
     axes.set_xlabel("recall")
     axes.set_ylabel("precision")
     axes.set_title("Precision and recall", loc="left")
-    axes.legend(frameon=False)
+    _legend(figure)
     return figure
 
 
@@ -240,6 +240,13 @@ def distribution(values: np.ndarray, name: str) -> Figure:
         axes.set_xlabel("rows")
     axes.set_title(f"Target: {_name(name)}", loc="left")
     return figure
+
+
+def _legend(figure: Figure) -> None:
+    """Below the axes, where it lies over no line; in two columns where it is long."""
+    lines = len(figure.axes[0].get_legend_handles_labels()[0])
+    columns = 2 if lines > 3 else 1
+    figure.legend(frameon=False, loc="outside lower left", ncols=columns)
 
 
 def _histogram(axes: Axes, values: np.ndarray, label: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 import numpy as np
 import polars as pl
@@ -12,7 +13,7 @@ from sklearn.metrics import f1_score
 from backhand import drawing, plots
 from backhand.cli.tables import details
 from backhand.cli.tables.measures import Predictions
-from backhand.cli.tables.outcome import TableOutcome
+from backhand.cli.tables.outcome import TableOutcome, short
 from backhand.cli.tables.report import write_files
 from backhand.cli.tables.target import Target
 from backhand.estimators import TableClassifier, TableRegressor
@@ -66,6 +67,7 @@ def test_of_97_classes_those_most_confused_are_told_and_all_are_in_files(tmp_pat
     first = listed.row(0, named=True)
     assert first["rows"] == pairs.count((first["true"], first["taken for"]))
     assert len(pl.read_csv(tmp_path / "classes.csv")) == 97
+    assert told.count('<table class="compact">') == 2  # not a card for each class
 
 
 def test_classes_are_scored_as_by_scikit_learn() -> None:
@@ -108,6 +110,29 @@ def test_what_lies_beyond_the_edges_of_residuals_is_said() -> None:
     assert (
         f"{left:.0f} of 1,002 lie beyond the edges: all from -5e+05 to 1e+06" in axes.get_xlabel()
     )
+
+
+def test_legends_lie_below_the_axes() -> None:
+    rates = np.linspace(0, 1, 5)
+    lines = {f"kind {at}": (rates, rates, 0.5) for at in range(6)}
+    for figure in (
+        plots.training([1.0, 0.5], [0.9, 0.8], "Brier score"),
+        plots.calibration([0.5, 0.9], [0.4, 1.0]),
+        plots.roc(lines),
+        plots.precision_recall(lines),
+    ):
+        figure.draw_without_rendering()
+        (legend,), (axes,) = figure.legends, figure.axes
+        assert axes.get_legend() is None
+        assert legend.get_window_extent().y1 <= axes.get_tightbbox().y0
+        assert legend.get_window_extent().x1 <= figure.bbox.x1
+
+
+def test_values_are_shown_as_people_write_them() -> None:
+    values = 89542181.0, 0.1234567, datetime(2020, 3, 19), datetime(2020, 3, 19, 14), None
+    assert [short(each) for each in values] == [
+        "89542181", "0.123457", "2020-03-19", "2020-03-19 14:00:00", "None",
+    ]  # fmt: skip
 
 
 def test_numbers_have_their_farthest_rows_and_plots(tmp_path) -> None:

@@ -76,7 +76,12 @@ def test_folds_test_every_row_once_and_write_a_model_of_all(path, monkeypatch, c
     said = f"accuracy {np.mean(shares):.4f} ± {np.std(shares):.4f}"
     assert "Mean and deviation over 3 folds" in printed
     assert said in printed
-    assert said in (out / "report.html").read_text()
+    page = (out / "report.html").read_text()
+    assert said in page
+    listed = page[page.index("Fold by fold") : page.index("Class by class")]
+    column = re.findall(r'<td data-of="accuracy">([\d.]+)</td>', listed)
+    expected = [*shares, np.mean(shares), np.std(shares)]
+    assert column == [f"{each:.4f}" for each in expected]
     assert load_table_model(out / "model.safetensors").target_name_ == "buys"
 
 

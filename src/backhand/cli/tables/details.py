@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from sklearn import metrics
 
-from backhand.cli.tables.measures import Predictions
-from backhand.cli.tables.outcome import TableOutcome
+from backhand.cli.tables.measures import Predictions, figure
+from backhand.cli.tables.outcome import TableOutcome, short
 
 MOST_CLASSES = 20
 """Named in a table, or along a matrix."""
@@ -131,6 +131,20 @@ def curves(predicted: Predictions, truth: np.ndarray) -> tuple[dict[str, Any], d
     return {each[1]: each[2] for each in shown}, {each[1]: each[3] for each in shown}, words
 
 
+def fold_rows(folds: Sequence[Mapping[str, float]]) -> list[list[str]]:
+    """Each fold's metrics, their mean and their deviation; a dash for one that a fold lacks."""
+    if not folds:
+        return []
+    names = list(folds[0])
+    listed = [
+        [str(number), *(figure(fold[name]) if name in fold else "–" for name in names)]
+        for number, fold in enumerate(folds, 1)
+    ]
+    values = [[fold[name] for fold in folds if name in fold] for name in names]
+    mean, deviation = map(np.mean, values), map(np.std, values)
+    return [*listed, ["mean", *map(figure, mean)], ["±", *map(figure, deviation)]]
+
+
 def bars(rows: Sequence[tuple[str, float]], form: str) -> list[tuple[str, str, float]]:
     """Names and values with the value's share of the greatest, for drawing."""
     most = max((abs(value) for _, value in rows), default=0) or 1
@@ -151,5 +165,5 @@ def _share(value: float) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return "–"
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
+    text = short(value)
     return text if len(text) <= 60 else f"{text[:59]}…"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime, time
 from typing import Any
 
 import numpy as np
@@ -120,7 +121,7 @@ class TableOutcome:
         for code in self.model.encoding_.codes:
             column = self.table[code.name]
             given = column.drop_nulls()
-            some = [_short(each) for each in given.unique(maintain_order=True).head(4).to_list()]
+            some = [short(each) for each in given.unique(maintain_order=True).head(4).to_list()]
             different = given.n_unique()
             shown = ", ".join(some) + (" …" if different > 4 else "")
             missing = f"{column.null_count():,}"
@@ -128,5 +129,10 @@ class TableOutcome:
         return found
 
 
-def _short(value: Any) -> str:
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+def short(value: Any) -> str:
+    """A value of a table as text: six digits, whole numbers whole, days without an hour."""
+    if isinstance(value, float):
+        return f"{value:.0f}" if value.is_integer() and abs(value) < 1e12 else f"{value:.6g}"
+    if isinstance(value, datetime) and value.time() == time():
+        return str(value.date())
+    return str(value)

@@ -28,6 +28,7 @@ from backhand.cli.tables.details import (
     confusion_counts,
     confusion_rows,
     curves,
+    fold_rows,
     worst_mistakes,
 )
 from backhand.cli.tables.measures import figure
@@ -103,6 +104,8 @@ def _page(outcome: TableOutcome, found: _Details, figures: dict[str, Figure]) ->
         classes_left=len(found.classes) if len(found.classes) > shown else 0,
         confusion=confusion_rows(found.classes, found.counts) if matrix else [],
         class_labels=CLASS_LABELS,
+        folds=fold_rows(outcome.folds),
+        fold_labels=("fold", *(outcome.folds[0] if outcome.folds else ())),
         pairs=confused_pairs(found.classes, found.counts)[:MOST_PAIRS] if several else [],
         pair_labels=PAIR_LABELS,
         curves_of=found.curves_of,
