@@ -72,6 +72,12 @@ EXPORTED = {
     ),
     "weights of doubles": (bh.FullyConnected(6, 2).to(torch.float64), None, 6),
     "any shape": (bh.Tanh(), "2,3", 6),
+    "a signal": (
+        bh.Sequential([bh.Conv1d(3, 2, 5), bh.GlobalAvgPool1d(), bh.FullyConnected(2, 4)]),
+        "3,20",
+        60,
+    ),
+    "a series": (bh.Sequential([bh.GRU(3, 4), bh.LastStep()]), "40,3", 120),
     "an image": (bh.Sequential([bh.Flatten(), bh.FullyConnected(12, 2)]), "1,3,4", 12),
 }
 
