@@ -6,6 +6,7 @@ import re
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
+from backhand.program.engines.native.c_text import as_comment
 from backhand.program.engines.native.kernels import Call, Group, call_of
 from backhand.program.engines.native.layout import C_TYPES
 from backhand.program.engines.native.operations import comment, write_group
@@ -70,7 +71,7 @@ def write_kernels(
     table = ", ".join(f"kernel_{number}" for number in kernels.values())
     texts.append(f"static Kernel *const kernels[] = {{{table}}};\n")
     if islands:
-        texts.append("/* Between the calls, by torch: */")
+        texts.append(as_comment("Between the calls, by torch:"))
         texts += [comment(writer, each) for several in islands.values() for each in several]
         texts.append("")
     found = tuple(Island(at, operations) for at, operations in islands.items())
