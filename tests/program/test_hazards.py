@@ -9,6 +9,7 @@ import torch
 
 import backhand as bh
 from backhand.program import Native
+from backhand.program.engines.native import emit
 
 INF, NAN = math.inf, math.nan
 
@@ -75,6 +76,29 @@ def written_while_read(input):
     return own
 
 
+def written_ahead_of_what_is_read(input):
+    own, other = torch.sin(input), torch.cos(input)
+    before = own[:, :3] * 2
+    own[:, 1:].copy_(other[:, 1:])
+    return before + own[:, 1:]
+
+
+def written_twice(input):
+    own, other = torch.sin(input), torch.cos(input)
+    own[:, :3].copy_(other[:, :3])
+    own[:, 1:].copy_(other[:, :3])
+    return own
+
+
+def times_two_numbers(input):
+    own = input * torch.full_like(input, 2.0)
+    return (own @ own) * torch.full_like(input, 3.0)
+
+
+def of_nothing_that_is_there(input):
+    return torch.addmm(torch.log(-1 - input.abs()), input, input, beta=0)
+
+
 FUNCTIONS = {
     "an operand that another view reads": plus_its_transpose,
     "an operand that a part of it is read of": minus_its_reverse,
@@ -85,11 +109,18 @@ FUNCTIONS = {
     "times its last row, after a row": scaled_times_its_last_row,
     "plus its next column": plus_its_next_column,
     "written while it is read": written_while_read,
+    "written ahead of what is read": written_ahead_of_what_is_read,
+    "written twice, a column further on": written_twice,
+    "two numbers": times_two_numbers,
+    "0 times what is not a number": of_nothing_that_is_there,
     "the mean over axes 0 and 2": lambda input: input.view(4, 2, 2).mean((0, 2)),
     "the mean over axes 0 and 2, kept": lambda input: (
         input.view(4, 2, 2).mean((0, 2), keepdim=True) * 1
     ),
     "the sum over axes 0 and 2": lambda input: input.view(4, 2, 2).sum((0, 2)),
+    "the mean over axes 0 and 2, which lie apart": lambda input: input.view(2, 2, 4)[..., ::3].mean(
+        (0, 2)
+    ),
     "the mean over axes 1 and 2": lambda input: input.view(4, 2, 2).mean((-1, -2)),
     "the mean over all": lambda input: input.view(4, 2, 2).mean((0, 1, 2)),
 }
@@ -117,6 +148,13 @@ SPECIAL = torch.tensor(
     ]
 )
 
+
+def pooled(input, *sizes):
+    """The largest of each window, and its place."""
+    values, places = torch.ops.aten.max_pool2d_with_indices(input[None, None], *sizes)
+    return torch.stack([values, places.to(values.dtype)])
+
+
 REDUCTIONS = {
     "amax": lambda input: input.amax(1),
     "amax down": lambda input: input.amax(0),
@@ -129,6 +167,8 @@ REDUCTIONS = {
     "logsumexp down": lambda input: input.logsumexp(0),
     "logsumexp, kept": lambda input: input.logsumexp(1, keepdim=True) + 0,
     "softmax": lambda input: input.softmax(1),
+    "max_pool": lambda input: pooled(input, [2, 2], [1, 1], [1, 1]),
+    "max_pool, dilated": lambda input: pooled(input, [2, 1], [3, 2], [0, 0], [2, 1]),
     "maximum": lambda input: torch.maximum(input, input.flip(1)),
     "minimum": lambda input: torch.minimum(input, input.flip(1)),
     "clamp": lambda input: input.clamp(-1, 2),
@@ -146,10 +186,13 @@ def test_infinities_and_nan_come_out_as_they_do_plainly(name, dtype) -> None:
 
 
 def check(function, input: torch.Tensor, tolerance: float) -> None:
-    """Replay gives the bits of the plain prediction, Native its values."""
+    """Replay gives the bits of the plain prediction, Native its values, in either form."""
     network = Function(function)
     wanted = network.predict(input)
     replayed = bh.Prediction(network, bh.Replay())(input)
     torch.testing.assert_close(replayed, wanted, rtol=0, atol=0, equal_nan=True)
-    found = bh.Prediction(network, Native())(input)
-    torch.testing.assert_close(found, wanted, rtol=tolerance, atol=tolerance, equal_nan=True)
+    for most_in_one in (1000, 0):  # one function, and calls of kernels
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(emit, "MOST_IN_ONE", most_in_one)
+            found = bh.Prediction(network, Native())(input)
+        torch.testing.assert_close(found, wanted, rtol=tolerance, atol=tolerance, equal_nan=True)

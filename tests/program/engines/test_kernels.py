@@ -6,6 +6,8 @@ import copy
 
 import pytest
 import torch
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 import backhand as bh
 from backhand.program import Native
@@ -13,6 +15,8 @@ from backhand.program.calls import Scalar, View
 from backhand.program.engines.native.compile import vector_bytes
 from backhand.program.engines.native.compiled import Compiled
 from backhand.program.engines.native.emit import MOST_IN_ONE, write_c
+from backhand.program.engines.native.kernels import _clusters
+from backhand.program.engines.native.layout import Bytes
 from backhand.program.plan import OUTSIDE, TEMPORARY, Operation, Plan, Storage
 from program.engines.native_steps import tensors_of, train_both, worst
 
@@ -209,3 +213,21 @@ def test_two_scalars_are_not_one_twice() -> None:
     found = line.run({a: torch.ones(4)}, lr=2.0, decay=5.0)
     assert [found[end.storage][0].item() for end in ends] == [4.0, 7.0, 7.0]
     assert line.kernels == 3  # one for a scalar twice, one for two, one for the products
+
+
+@given(st.lists(st.tuples(st.integers(0, 1), st.integers(0, 30), st.integers(1, 12)), max_size=8))
+@example([(0, 0, 10), (0, 2, 1), (0, 5, 1)])
+def test_what_lies_on_common_bytes_has_one_pointer_and_nothing_else_has(given) -> None:
+    places = [Bytes(space, begin, begin + size) for space, begin, size in given]
+    found = _clusters({View(at, torch.uint8, (), (), 0): x for at, x in enumerate(places)})
+    numbers = {view.storage: number for view, number in found.items()}
+    together = list(range(len(places)))
+    for one, place in enumerate(places):
+        for other, theirs in enumerate(places):
+            if place.meets(theirs):
+                both = together[one], together[other]
+                together = [min(both) if each in both else each for each in together]
+    assert len({*zip(together, map(numbers.get, range(len(places))), strict=True)}) == len(
+        set(together)
+    )
+    assert len(set(numbers.values())) == len(set(together))

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 import backhand as bh
 from backhand.losses import Weighted
-from backhand.program.engines.native import Native, emit, engine
+from backhand.program.engines.native import Native, convolutions, emit, engine
 from backhand.program.engines.native import compile as compiling
 from backhand.training.threads import running_on
 from cases import (
@@ -407,3 +407,14 @@ def test_vectors_of_every_width_agree_with_the_plain_step(
     assert worst(network, twin) < (1e-8 if exact else 1e-2)
     native = bh.Prediction(network, Native())(inputs)
     torch.testing.assert_close(native, network.predict(inputs), **bounds)
+
+
+def test_columns_of_some_images_at_a_time_leave_none_out(monkeypatch) -> None:
+    monkeypatch.setattr(convolutions, "NEAR", 3 * 18 * 16 * 8)  # three of eight images'
+    layers = [bh.Conv2d(2, 3, 3), bh.ConvTranspose2d(3, 2, 2), bh.Conv2d(2, 3, 3)]
+    network = bh.Sequential(layers).to(torch.float64)
+    inputs = torch.randn(ROWS, 2, 6, 6).double()
+    targets = torch.randn_like(network.predict(inputs))
+    network, twin, losses, expected = train_both(network, LOSS, inputs, targets, 5)
+    assert worst(network, twin) < RELATIVE
+    torch.testing.assert_close(losses, expected, rtol=1e-9, atol=1e-14)
