@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 
+import numpy
 import pytest
 import torch
 
@@ -107,6 +108,40 @@ def test_a_rate_may_be_a_tensor_of_one_number(engine, made) -> None:
             step(x, y, rate)
             step.run(x, y, torch.arange(8), [rate, rate])
     assert torch.equal(one.weight.value, other.weight.value)
+
+
+@every_engine
+@pytest.mark.parametrize(
+    "made",
+    [
+        tuple,
+        numpy.array,
+        lambda rates: torch.tensor(rates, dtype=torch.float64),
+        lambda rates: torch.tensor(rates, dtype=torch.float64).repeat_interleave(2)[::2],
+    ],
+    ids=["tuple", "array", "tensor", "every second"],
+)
+def test_the_rates_of_a_run_may_be_an_array(engine, made) -> None:
+    torch.manual_seed(0)
+    one, x, y = bh.FullyConnected(4, 2).learn_with(bh.Adam()), torch.randn(7, 4), torch.randn(7, 2)
+    other, rates = copy.deepcopy(one), [0.1, 0.07, 0.3, 1e-5]
+    steps = [bh.TrainingStep(each, bh.MSELoss(), engine) for each in (one, other)]
+    expected = steps[0].run(x, y, torch.arange(7), rates, 2)
+    assert torch.equal(steps[1].run(x, y, torch.arange(7), made(rates), 2), expected)
+    assert torch.equal(one.weight.value, other.weight.value)
+    assert one.weight.updates == other.weight.updates == 4
+
+
+@every_engine
+@pytest.mark.parametrize(
+    "rates", [torch.ones(2, 2), 0.1, ["a", "b"], [0.1, None], torch.ones(2) * 1j, "ab"], ids=str
+)
+def test_what_is_no_row_of_rates_is_refused(engine, rates) -> None:
+    network, step = stepped(engine)
+    before = network.layers[0].weight.value.clone()
+    with pytest.raises(TypeError, match="expected a learning rate for each step, got"):
+        step.run(torch.randn(8, 4), torch.randn(8, 2), torch.arange(8), rates, 4)
+    assert torch.equal(network.layers[0].weight.value, before)
 
 
 @every_engine

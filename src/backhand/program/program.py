@@ -7,6 +7,7 @@ from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from backhand.layer import Layer
@@ -136,19 +137,17 @@ class Program:
             gate.take_over(contributors, learning_rate)
         return results
 
-    def scalar_values_ahead(self, learning_rates: Sequence[float]) -> list[tuple[float, ...]]:
-        """The live scalars' values for a step with each of these rates, one after another."""
-        columns: list[Sequence[float]] = []
-        for group in self._groups:
-            if group is None:
-                columns.append(learning_rates)
-            else:
-                first = int(group[0].updates) + 1
-                columns.append(range(first, first + len(learning_rates)))
-        return list(zip(*columns, strict=True)) if columns else [()] * len(learning_rates)
+    def scalar_values_ahead(self, learning_rates: Tensor) -> Tensor:
+        """The live scalars' values, a row for a step with each of these rates, in float64."""
+        ahead = torch.arange(len(learning_rates), dtype=torch.float64)
+        columns = [
+            learning_rates if group is None else ahead + (int(group[0].updates) + 1)
+            for group in self._groups
+        ]
+        return torch.stack(columns, 1) if columns else ahead.new_empty(len(ahead), 0)
 
     def run_many(
-        self, data: Sequence[Tensor], order: Tensor, learning_rates: Sequence[float]
+        self, data: Sequence[Tensor], order: Tensor, learning_rates: Tensor
     ) -> Tensor | None:
         """One run for each rate, each on the next batch of rows in `order`; their losses."""
         data = [

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -11,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from backhand.arguments import LARGEST_RATE, checked_rate, instance, truth
-from backhand.given import Given, from_numbers
+from backhand.given import Given, NotNumbers, from_numbers
 from backhand.layer import Layer
 from backhand.learning.parameter import lay_side_by_side
 from backhand.losses import Loss
@@ -79,7 +78,7 @@ class TrainingStep(Recorded):
         inputs: Given,
         targets: Given,
         order: Given,
-        learning_rates: Sequence[float],
+        learning_rates: Given,
         batch_size: int | None = None,
     ) -> Float[Tensor, " steps"] | None:
         """Many steps in one call.
@@ -87,7 +86,7 @@ class TrainingStep(Recorded):
         Args:
             inputs, targets: a data set, row by row.
             order: the rows to use (used,), in order, of int64; cut into one batch a step.
-            learning_rates: one for each step.
+            learning_rates: one for each step; a tensor or an array of float64 costs nothing.
             batch_size: rows in a batch, the last one possibly with fewer; default the rows
                 divided by the steps, rounded up.
 
@@ -95,15 +94,12 @@ class TrainingStep(Recorded):
             The losses before each step, where losses are asked for.
 
         Raises:
-            TypeError: the order is not of int64.
+            TypeError: the order is not of int64; the rates are no numbers in a row.
             ValueError: the order does not make as many batches as there are rates; a rate is
                 negative, infinite or not a number.
         """
-        size = _batch_size(len(order), len(learning_rates), batch_size)
-        rates = list(map(float, learning_rates))
-        if not all(0 <= rate <= LARGEST_RATE for rate in rates):
-            for rate in rates:
-                checked_rate(rate)
+        rates = _rates(learning_rates)
+        size = _batch_size(len(order), len(rates), batch_size)
         order = _order(order)
         input = self._inputs(inputs)
         target = self._targets(targets, input)
@@ -118,7 +114,7 @@ class TrainingStep(Recorded):
         else:
             whole = 0
         for at in range(whole, len(rates)):
-            rows, rate = order[at * size : (at + 1) * size], rates[at]
+            rows, rate = order[at * size : (at + 1) * size], float(rates[at])
             batch, of_batch = (together([x[rows] for x in each]) for each in (input, target))
             loss = self(batch, of_batch, rate)
             losses.append(None if loss is None else loss.reshape(1))
@@ -210,7 +206,7 @@ class Prediction(Recorded):
         program = self._program(data, [], size)
         if len(program.plan.results) != 1:
             raise ValueError(f"run: expected one prediction, got {list(program.plan.results)}")
-        found = program.run_many(data, order, [math.nan] * steps)
+        found = program.run_many(data, order, torch.full((steps,), math.nan, dtype=torch.float64))
         assert found is not None
         return found.flatten(0, 1)[:rows]
 
@@ -274,6 +270,22 @@ def _order(given: Given) -> Tensor:
     if order.dtype is not torch.int64:
         raise TypeError(f"run: expected an order of int64 rows, got {order.dtype}")
     return order
+
+
+def _rates(given: Given) -> Tensor:
+    """Learning rates in a row, in float64; in a list they may be tensors of one number, too."""
+    try:
+        given = list(map(float, given)) if isinstance(given, list | tuple) else given
+        rates: Tensor = from_numbers(given)
+        if rates.dim() != 1 or rates.is_complex():
+            raise NotNumbers(f"{rates.dtype} of shape {tuple(rates.shape)}")
+    except (TypeError, ValueError, RuntimeError) as problem:
+        raise TypeError(f"run: expected a learning rate for each step, got {problem}") from None
+    rates = rates.to("cpu", torch.float64)
+    bad = ~((rates >= 0) & (rates <= LARGEST_RATE))
+    if bad.any():
+        checked_rate(float(rates[bad][0]))
+    return rates
 
 
 def _batch_size(rows: int, steps: int, given: int | None) -> int:

@@ -39,7 +39,7 @@ class Job:
     outside: Mapping[int, Tensor]
     data: list[Tensor]
     order: Tensor
-    values: Sequence[tuple[float, ...]]
+    values: Tensor
     before: dict[int, bytes] = field(init=False)
     results: list[Tensor] = field(default_factory=list)
 
@@ -119,7 +119,7 @@ class _Bound:
     def run(self, *values):
         count = len(self.plan.arguments)
         batch, order = values[:count], torch.arange(max(map(len, values[:count])))
-        self.run_many(batch, order, [values[count:]])
+        self.run_many(batch, order, torch.tensor([values[count:]], dtype=torch.float64))
         results = [torch.zeros(view.shape) for view in self.plan.results.values()]
         return together(results) if results else None
 
@@ -259,12 +259,11 @@ KERNEL = r"static int64_t (kernel_\d+)\((.*?\n}\n)"
 
 def _given(job: Job, code: Code) -> bytes:
     steps = len(job.values)
-    scalars = torch.tensor(job.values, dtype=torch.float64)
     results = [b"\xff" * (steps * view.nbytes) for view in job.plan.results.values()]
     return b"".join(
         [
             struct.pack("2q", steps, KEY),
-            _block(bytes_of(scalars)),
+            _block(bytes_of(job.values)),
             _block(bytes_of(job.order)),
             _blocks(job.blocks(code)),
             _blocks([bytes_of(each) for each in job.data]),

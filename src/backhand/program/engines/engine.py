@@ -75,15 +75,13 @@ class Bound(Protocol):
         """
         ...
 
-    def run_many(
-        self, data: Sequence[Tensor], order: Tensor, values: Sequence[tuple[float, ...]]
-    ) -> Tensor | None:
-        """Run once for each tuple of values, on the next batch of rows in `order`.
+    def run_many(self, data: Sequence[Tensor], order: Tensor, values: Tensor) -> Tensor | None:
+        """Run once for each row of values, on the next batch of rows in `order`.
 
         Args:
             data: a data set for each of the plan's arguments, row by row.
             order: row numbers, exactly one batch of them for each step.
-            values: of the live scalars, as `run` takes them, step by step.
+            values: of the live scalars, as `run` takes them (steps, scalars), in float64.
 
         Returns:
             The result of each step (steps,), or None where there are no results.

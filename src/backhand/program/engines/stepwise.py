@@ -64,9 +64,7 @@ class Stepwise:
 
         return run, results
 
-    def run_many(
-        self, data: Sequence[Tensor], order: Tensor, values: Sequence[tuple[float, ...]]
-    ) -> Tensor | None:
+    def run_many(self, data: Sequence[Tensor], order: Tensor, values: Tensor) -> Tensor | None:
         """See Bound. Rows are gathered some megabytes at a time."""
         size = len(order) // len(values)
         step_bytes = max(1, sum(each[:1].nbytes * size for each in data))
@@ -78,7 +76,7 @@ class Stepwise:
                 _batches(each[rows], size, aligned)
                 for each, aligned in zip(data, self._aligned, strict=True)
             ]
-            ahead = zip(*batches, values[first : first + steps], strict=True)
+            ahead = zip(*batches, values[first : first + steps].tolist(), strict=True)
             while not uninterrupted(self._take, ahead, results):
                 pass  # Ctrl-C was pressed, and whoever handles it lets the run go on
         return torch.stack(results) if self._results else None

@@ -134,9 +134,7 @@ class Compiled:
 
         return run, results
 
-    def run_many(
-        self, data: Sequence[Tensor], order: Tensor, values: Sequence[tuple[float, ...]]
-    ) -> Tensor | None:
+    def run_many(self, data: Sequence[Tensor], order: Tensor, values: Tensor) -> Tensor | None:
         """See Bound. As few calls as Ctrl-C has to wait PATIENCE for at most."""
         steps = len(values)
         data = [
@@ -146,7 +144,7 @@ class Compiled:
         for place, view in zip(self._places, self._views, strict=True):
             if place is not None:
                 self._memory[place] = self._buffers[view.storage].data_ptr()
-        numbers = torch.tensor(values, dtype=torch.float64)
+        numbers = values.contiguous()
         results = [torch.empty((steps, *view.shape), dtype=view.dtype) for view in self._results]
         for at, result in enumerate(results):
             self._pointers[at] = result.data_ptr()
