@@ -157,7 +157,9 @@ class _Exporter:
             f"static double {function.name}_{counter} = {value:.1f};"
             for counter, value in function.counters.items()
         ]
-        head = [*static, *kernels, f"{function.signature()} {{"]
+        words = set(re.findall(r"\w+", "\n".join(writer.lines)))
+        unused = [f"    (void){name};" for name in plan.arguments if name not in words]
+        head = [*static, *kernels, f"{function.signature()} {{", *unused]
         return "\n".join([*head, *first, *used, *writer.lines, "}\n"])
 
     def _write_operations(self, function: Function) -> list[str]:
