@@ -9,6 +9,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Circle
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 
 from backhand.data import DISC_CENTRE, DISC_RADIUS, Data
@@ -42,6 +43,7 @@ def curves(histories: Sequence[History], measure: str, title: str, log: bool = F
     if log:
         axes.set_yscale("log")
     axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     axes.set_ylabel(measure)
     axes.set_title(f"{title}, {len(histories)} seeds" if len(histories) > 1 else title, loc="left")
     _legend(figure)
@@ -113,6 +115,7 @@ def training(losses: Sequence[float], scores: Sequence[float], score: str) -> Fi
     if min([*losses, *scores], default=1) > 0:
         axes.set_yscale("log")
     axes.set_xlabel("epoch")
+    axes.xaxis.set_major_locator(MaxNLocator("auto", integer=True))
     axes.set_title("Training", loc="left")
     _legend(figure)
     return figure

@@ -128,6 +128,20 @@ def test_legends_lie_below_the_axes() -> None:
         assert legend.get_window_extent().x1 <= figure.bbox.x1
 
 
+def test_epochs_are_whole() -> None:
+    figure = plots.training([1.0, 0.5, 0.4], [0.9, 0.8, 0.7], "Brier score")
+    figure.draw_without_rendering()
+    assert [tick for tick in figure.axes[0].get_xticks() if tick != int(tick)] == []
+
+
+def test_the_network_says_how_wide_it_is_so_that_it_fits_a_narrow_screen(tmp_path) -> None:
+    write_files(classes_by_chance(["no", "yes"], 40), tmp_path)
+    page = (tmp_path / "report.html").read_text()
+    letters, listed = re.search(r'<pre style="--letters: (\d+)">(.*?)</pre>', page, re.S).groups()
+    assert int(letters) == max(map(len, listed.splitlines())) > 40
+    assert "var(--letters)" in page
+
+
 def test_values_are_shown_as_people_write_them() -> None:
     values = 89542181.0, 0.1234567, datetime(2020, 3, 19), datetime(2020, 3, 19, 14), None
     assert [short(each) for each in values] == [
