@@ -24,7 +24,7 @@ HERE = Path(__file__).parent
 
 
 def sizes(rounds: int, seconds: float) -> str:
-    """Where Replay overtakes Native: what the rule of choice stands on."""
+    """Wider networks by each engine, and which of them is chosen."""
     rows = []
     for shape, batch in (
         ((64, 64, 64, 10), 32),
@@ -50,7 +50,7 @@ def sizes(rounds: int, seconds: float) -> str:
     torch.set_num_threads(1)
     head = ["SGD, cross-entropy", "threads", "Native µs", "Replay µs", "PyTorch eager's best µs"]
     head += ["Replay / Native", "PyTorch / the faster", "chosen"]
-    return grid("(f) Wider networks: where Replay overtakes Native", head, rows)
+    return grid("(f) Wider networks, by each engine", head, rows)
 
 
 def _recorded(problem: Problem, engine: bh.program.Engine) -> bh.TrainingStep:

@@ -53,10 +53,13 @@ def test_what_takes_long_to_compile_is_replayed_unless_native_is_asked_for(monke
     assert isinstance(asked.engine, Native)
 
 
-@pytest.mark.parametrize(("channels", "expected"), [(16, Native), (32, bh.Replay)])
-def test_convolutions_of_many_channels_are_left_to_torch(channels, expected) -> None:
-    made = bh.Conv2d(channels, channels, 3)
-    batch = torch.zeros(2, channels, 5, 5)
+@pytest.mark.parametrize(
+    ("channels", "expected"),
+    [((16, 16), Native), ((32, 32), bh.Replay), ((3, 64), Native), ((64, 3), Native)],
+)
+def test_convolutions_of_many_channels_in_and_out_are_left_to_torch(channels, expected) -> None:
+    made = bh.Conv2d(*channels, 3)
+    batch = torch.zeros(2, channels[0], 5, 5)
     step = bh.TrainingStep(made, bh.MSELoss(), bh.Replay()).record(batch, made.predict(batch))
     assert isinstance(choose(step.latest.plan), expected)
 
