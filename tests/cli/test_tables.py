@@ -313,7 +313,10 @@ def test_refuses_options_before_it_trains(table, monkeypatch, capsys) -> None:
         ),
         (("--seed", -1), "seed: expected a whole number from 0 to 4294967295, got -1"),
         (("--types", "aeg=number"), "types: there is no column 'aeg'; did you mean 'age'?"),
-        (("--types", "age=float"), "types: expected number, category, boolean, date, or a format"),
+        (
+            ("--types", "age=float"),
+            "types: expected number, category, boolean, date, time, or a form",
+        ),
         (("--types", "city=number"), "column 'city': expected numbers as --types says, got '"),
         (("--encoding", "klingon"), "encoding: expected one that Python knows, got 'klingon'"),
         (("--test-share", 1), "test share: expected a number between 0 and 1"),
