@@ -329,6 +329,16 @@ def test_refuses_options_before_it_trains(table, monkeypatch, capsys) -> None:
         assert says in capsys.readouterr().err
 
 
+def test_an_encoding_is_of_text(table, tmp_path, monkeypatch, capsys) -> None:
+    people(60).write_parquet(tmp_path / "a.parquet")
+    words = ("--target", "buys", "--encoding", "latin-1")
+    assert run(monkeypatch, "train", tmp_path / "a.parquet", *words) == 2
+    assert "a.parquet: no file of text, so --encoding says nothing of it" in capsys.readouterr().err
+    how = HowToRead("latin-1")
+    mixed = prepare(table, "buys", None, [], how, Splitting(file=tmp_path / "a.parquet"), 0)
+    assert len(mixed.table.frame) > 60
+
+
 def test_refuses_other_columns_than_in_training(trained, tmp_path, monkeypatch, capsys) -> None:
     other = people(1)
     for changed, says in (

@@ -35,7 +35,7 @@ class Applying:
         force: whether files are written over those that are read.
     """
 
-    encoding: str = "utf-8"
+    encoding: str | None = None
     ids: Sequence[str] = ()
     keep: bool = False
     force: bool = False
@@ -142,7 +142,7 @@ def _read(
     model: TableClassifier | TableRegressor,
     path: Path,
     model_path: Path,
-    encoding: str,
+    encoding: str | None,
     target: str | None = None,
 ) -> Table:
     """The table, its columns read as in training, whatever they look like here.

@@ -8,7 +8,9 @@ from typing import Annotated
 import typer
 
 Table = Annotated[Path, typer.Argument(help="A table: CSV, Parquet, JSON or Excel.")]
-Encoding = Annotated[str, typer.Option(help="Of a text file: latin-1, utf-16 …")]
+Encoding = Annotated[
+    str | None, typer.Option(help="Of a text file: latin-1, utf-16 …; default utf-8.")
+]
 Missing = Annotated[
     list[str] | None,
     typer.Option(
@@ -61,7 +63,7 @@ def train(
     importance: Annotated[
         bool, typer.Option(help="Measure the importance of columns, for ten seconds at most.")
     ] = True,
-    encoding: Encoding = "utf-8",
+    encoding: Encoding = None,
     missing: Missing = None,
     types: Types = None,
     ids: Ids = None,
@@ -103,7 +105,7 @@ def evaluate(
     importance: Annotated[
         bool, typer.Option(help="Measure the importance of columns for the report.")
     ] = True,
-    encoding: Encoding = "utf-8",
+    encoding: Encoding = None,
     ids: Ids = None,
     force: Force = False,
 ) -> None:

@@ -14,6 +14,7 @@ from backhand.cli.errors import named
 from backhand.cli.tables.columns import column_notes, columns_table, target_notes
 from backhand.cli.tables.reading import HowToRead, Table, nearest, read_table
 from backhand.cli.tables.split import Split, Splitting, check_rows, split_rows
+from backhand.cli.tables.table_files import is_text
 from backhand.cli.tables.target import CLASSIFICATION, Target, split_target
 from backhand.data.column_kinds import DATE, NUMBER, Meaning
 
@@ -133,7 +134,9 @@ def _with_tests(
     import polars
 
     meant = {name: found.meaning for name, found in table.found.items()}
-    tests = read_table(path, HowToRead(how.encoding), meant, only=table.frame.columns)
+    tests = read_table(
+        path, HowToRead(how.encoding if is_text(path) else None), meant, only=table.frame.columns
+    )
     for name in dict.fromkeys([*table.frame.columns, *ids]):
         if name not in tests.raw.columns and (name in ids or name not in left_out):
             what = "the target" if name == target else f"which {table.path} has"

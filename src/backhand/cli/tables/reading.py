@@ -21,12 +21,12 @@ class HowToRead:
     """What a user may say of a file.
 
     Attributes:
-        encoding: of text.
+        encoding: of text; default UTF-8.
         missing: words that stand for no value, each perhaps as COLUMN=WORD.
         types: of columns, each as COLUMN=KIND, or COLUMN=FORMAT of dates.
     """
 
-    encoding: str = "utf-8"
+    encoding: str | None = None
     missing: Sequence[str] = ()
     types: Sequence[str] = ()
 

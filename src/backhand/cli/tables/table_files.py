@@ -52,12 +52,22 @@ class RawTable:
     notes: tuple[str, ...] = ()
 
 
-def read_file(path: Path, encoding: str = "utf-8") -> RawTable:
+def is_text(path: Path) -> bool:
+    """Whether a file is one of text, by its ending."""
+    return _ending(path) in CSV + LINES + JSON
+
+
+def _ending(path: Path) -> str:
+    packed = path.suffix.lower() == GZIP
+    return (path.with_suffix("") if packed else path).suffix.lower()
+
+
+def read_file(path: Path, encoding: str | None = None) -> RawTable:
     """The table of a CSV file (any separator of `,;|` and tab), a Parquet, JSON or Excel file.
 
     Args:
         path: says by its ending which it is; `.gz` may follow.
-        encoding: of text.
+        encoding: of text; default UTF-8.
 
     Raises:
         ValueError: polars is not installed, or the file cannot be used: says which line.
@@ -67,20 +77,21 @@ def read_file(path: Path, encoding: str = "utf-8") -> RawTable:
         import polars
     except ModuleNotFoundError:
         raise ValueError("tables need polars: pip install 'backhand[cli,tables]'") from None
-    packed = path.suffix.lower() == GZIP
-    ending = (path.with_suffix("") if packed else path).suffix.lower()
+    ending = _ending(path)
     if ending not in ALL:
         raise ValueError(
             f"{path}: expected a file that ends in one of {', '.join(ALL)}, or these and {GZIP}"
         )
-    content = _unpacked(path) if packed else path.read_bytes()
+    if encoding is not None and not is_text(path):
+        raise ValueError(f"{path}: no file of text, so --encoding says nothing of it")
+    content = _unpacked(path) if path.suffix.lower() == GZIP else path.read_bytes()
     if (content[:4] == b"PAR1") != (ending in PARQUET):
         found = "not a" if ending in PARQUET else "a"
         raise ValueError(f"{path}: ends in {ending}, but is {found} Parquet file")
     try:
         if ending in CSV:
-            return _csv(path, _text(path, content, encoding))
-        frame = _frame(path, ending, content, encoding)
+            return _csv(path, _text(path, content, encoding or "utf-8"))
+        frame = _frame(path, ending, content, encoding or "utf-8")
     except polars.exceptions.PolarsError as problem:
         raise ValueError(f"{path}: {str(problem).splitlines()[0]}") from None
     notes = _sheets(content) if ending in EXCEL else ()
