@@ -9,6 +9,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import torch
+
 
 def heading(missing: list[str]) -> str:
     """What ran, on what."""
@@ -23,7 +25,7 @@ def heading(missing: list[str]) -> str:
 
 
 def where(names: Sequence[str]) -> str:
-    """The day, the processor, and the versions of those of the packages that are there."""
+    """The day, the processor, its vectors as torch knows them, and versions of what is there."""
     versions = []
     for name in names:
         try:
@@ -31,7 +33,8 @@ def where(names: Sequence[str]) -> str:
         except importlib.metadata.PackageNotFoundError:
             continue
     python = platform.python_version()
-    return f"{datetime.date.today()}; {cpu()}; Python {python}; {', '.join(versions)}"
+    vectors = torch.backends.cpu.get_cpu_capability()
+    return f"{datetime.date.today()}; {cpu()}, {vectors}; Python {python}; {', '.join(versions)}"
 
 
 def cpu() -> str:
