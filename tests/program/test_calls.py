@@ -10,6 +10,7 @@ import torch
 
 import backhand as bh
 from backhand.program import Native
+from backhand.program.engines.native.segmented import Segmented
 from program.test_equal_bits import assert_equal_steps, plain_step
 
 
