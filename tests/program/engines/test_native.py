@@ -90,11 +90,21 @@ def test_every_layer_in_drawn_shapes_and_options(case, in_calls, monkeypatch) ->
 
 @every_repeatable_native_layer
 def test_every_layer(case, monkeypatch) -> None:
+    assert_a_layer_trains_as_plainly(case, 200, monkeypatch)
+
+
+@pytest.mark.soak
+@every_repeatable_native_layer
+def test_every_layer_over_a_thousand_steps(case, monkeypatch) -> None:
+    assert_a_layer_trains_as_plainly(case, 1000, monkeypatch)
+
+
+def assert_a_layer_trains_as_plainly(case, steps, monkeypatch) -> None:
     if crc32(str(case).encode()) % 2:  # half of them as calls of kernels, however few they are
         monkeypatch.setattr(emit, "MOST_IN_ONE", 0)
     network, inputs = case.in_network(), case.given(ROWS)
     targets = randn_like(network.predict(inputs))
-    network, twin, losses, expected = train_both(network, bh.MSELoss(), inputs, targets)
+    network, twin, losses, expected = train_both(network, bh.MSELoss(), inputs, targets, steps)
     exact = case.dtype is torch.float64
     assert worst(network, twin) < (RELATIVE if exact else 2e-5)
     bounds = {"rtol": 1e-9, "atol": 1e-14} if exact else {"rtol": 1e-4, "atol": 1e-6}
