@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import re
+from zlib import crc32
 
 import pytest
 import torch
 
 import backhand as bh
-from backhand.program.engines.native import Native, NotNative
+from backhand.program.engines.native import Native, NotNative, emit, scheduled
 from backhand.program.engines.native.compile import vector_bytes
 from backhand.program.engines.native.emit import write_c
 from backhand.program.engines.native.segmented import Segmented
-from cases import LAYERS, LOSSES, RULES
+from cases import LAYERS, LOSSES, RULES, every_repeatable_native_layer
 from cases.case import randn_like
 from program.engines.native_steps import ROWS, train_both, worst
 
@@ -208,6 +210,52 @@ class Waves(bh.Layer):
 
     def propagate(self, error, input, learning_rate):
         return torch.special.bessel_j1(input).mul_(error)
+
+
+@pytest.fixture
+def every_other_is_unknown(request, monkeypatch) -> None:
+    """As if C did not know every second piece of a step: from the first or second on, by test."""
+    count, known = itertools.count(crc32(request.node.name.encode())), scheduled.write_group
+
+    def write_group(writer, group) -> None:
+        if next(count) % 2:
+            writer.begin(group.operations[0], group.begin)
+            raise writer.refuse("is unknown")
+        known(writer, group)
+
+    monkeypatch.setattr(scheduled, "write_group", write_group)
+    monkeypatch.setattr(emit, "MOST_IN_ONE", 0)
+
+
+@pytest.mark.usefixtures("every_other_is_unknown")
+@every_repeatable_native_layer
+def test_any_operation_of_a_layer_may_be_one(case) -> None:
+    network, inputs = case.in_network(), case.given(ROWS)
+    targets = randn_like(network.predict(inputs))
+    step = bh.TrainingStep(network, bh.MSELoss(), Native()).record(inputs, targets)
+    assert isinstance(step.latest.bound, Segmented)
+    network, twin, losses, expected = train_both(network, bh.MSELoss(), inputs, targets, 5)
+    exact = case.dtype is torch.float64
+    assert worst(network, twin) < (1e-10 if exact else 2e-5)
+    bounds = {"rtol": 1e-9, "atol": 1e-14} if exact else {"rtol": 1e-4, "atol": 1e-6}
+    torch.testing.assert_close(losses, expected, **bounds)
+
+
+@pytest.mark.usefixtures("every_other_is_unknown")
+@pytest.mark.parametrize("gate", [bh.Gate, bh.Accumulation], ids=["clipped", "accumulated"])
+@pytest.mark.parametrize("rule", [x for x in RULES if x.kind and x.smooth], ids=str)
+def test_any_operation_of_a_rule_and_a_gate_may_be_one(rule, gate) -> None:
+    made = gate(max_norm=0.05) if gate is bh.Gate else gate(every=3)
+    layers = [bh.FullyConnected(3, 6), bh.Tanh(), bh.FullyConnected(6, 2)]
+    network = bh.Sequential(layers).to(torch.float64).learn_with(rule.rule()).gate_with(made)
+    inputs, targets = torch.randn(ROWS, 3).double(), torch.randn(ROWS, 2).double()
+    network, twin, losses, expected = train_both(
+        network, bh.MSELoss(), inputs, targets, 20, rate=0.01
+    )
+    assert worst(network, twin) < 1e-10
+    torch.testing.assert_close(losses, expected, rtol=1e-9, atol=1e-14)
+    for one, other in zip(network.parameters().values(), twin.parameters().values(), strict=True):
+        assert one.updates == other.updates
 
 
 def islands_of(network, loss, inputs, targets) -> tuple:

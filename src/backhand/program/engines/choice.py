@@ -91,8 +91,9 @@ def bind(
         The engine that runs the plan, and the plan bound.
 
     Warns:
-        UserWarning: Native was asked for and does not know an operation (it says which, of
-            which layer), or there is no compiler that works (said once).
+        UserWarning: Native was asked for and can write nothing of the plan, or not all of a
+            prediction (it says which operation, of which layer), or there is no compiler that
+            works (said once).
     """
     try:
         if engine is not None:
