@@ -22,13 +22,6 @@ from program.engines.native_steps import ROWS, train_both, worst
 pytestmark = pytest.mark.usefixtures("quick_compiler")
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _own_cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BACKHAND_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 class Spectrum(bh.Layer):
     """Half of each row's Fourier transform, weighted: complex numbers, which have no type in C."""
 

@@ -28,13 +28,6 @@ GATES = {
 }
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _own_cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BACKHAND_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 def tied(depth: int) -> bh.Sequential:
     layer, activation = bh.FullyConnected(6, 6), bh.Tanh()
     return bh.Sequential([layer, activation] * depth)

@@ -42,13 +42,6 @@ GATES = {
 }
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _own_cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BACKHAND_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 def small_network() -> bh.Sequential:
     return bh.Sequential(
         [

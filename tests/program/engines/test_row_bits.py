@@ -20,13 +20,6 @@ from cases import native_layers
 ROWS = 24
 
 
-@pytest.fixture(autouse=True, scope="module")
-def _own_cache(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("BACKHAND_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 class Multiplied(bh.Layer):
     """input @ weight: the weight lies the other way round."""
 
