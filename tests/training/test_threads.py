@@ -1,6 +1,7 @@
 """How many threads train: what was asked for, else what pays, of those there are."""
 
 import math
+import os
 
 import numpy as np
 import pytest
@@ -23,6 +24,7 @@ from backhand.training.threads import (
 @pytest.fixture(autouse=True)
 def _own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("BACKHAND_CACHE", str(tmp_path))
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.0, 0.0, 0.0))
 
 
 class Asked(bh.FullyConnected):
@@ -125,6 +127,19 @@ def test_what_is_neither_small_nor_large_is_measured_once(machine, seconds, expe
     assert threads_for(MIDDLING, 256) == expected
     assert now[0] == taken
     assert torch.get_num_threads() == 2
+
+
+def test_what_is_measured_on_a_busy_machine_is_not_kept(machine, monkeypatch) -> None:
+    _, takes = machine
+    takes |= {1: 1.0, 2: 9.0}
+    monkeypatch.setattr(os, "getloadavg", lambda: (0.6 * os.cpu_count(), 0.0, 0.0))
+    assert fastest(24, 2) == fastest(24, 2) == 1
+    assert cache.noted("threads") == {}
+    threads_module._kept_or_measured.cache_clear()  # as another process, when it is quiet
+    monkeypatch.delattr(os, "getloadavg")
+    takes |= {2: 0.5}
+    assert fastest(24, 2) == 2
+    assert set(cache.noted("threads").values()) == {2}
 
 
 @pytest.mark.parametrize("kept", [None, "2", 0, 3, 2.0, [2]])

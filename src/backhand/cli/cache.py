@@ -26,4 +26,4 @@ def cache(
         what = "never" if size == float("inf") else f"from {size:,} multiplications on"
         typer.echo(f"measured on {name}: products are left to the BLAS {what}")
     for name, threads in kept.noted("threads").items():
-        typer.echo(f"measured on {name}: {threads} pay")
+        typer.echo(f"measured on {name}: {threads} {'pays' if threads == 1 else 'pay'}")

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import functools
 import math
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from time import perf_counter
 
@@ -49,8 +50,8 @@ def threads_for(network: Layer, rows: int) -> int:
 
     At most as many as torch would use, and as a container's share of the processors allows. One,
     where weights · rows is less than TOO_SMALL; all, from LARGE for each; between, what was the
-    fastest for steps of such a size, measured once on a machine: a fit has the same threads, and
-    bits, the next time.
+    fastest for steps of such a size, measured once on a machine that is not busy: a fit has the
+    same threads, and bits, the next time.
     """
     most = int(min(torch.get_num_threads(), processors_allowed()))
     weights = sum(parameter.value.numel() for parameter in network.parameters().values())
@@ -79,7 +80,7 @@ def processors_allowed(group: Path = CONTROL_GROUP) -> float:
 
 
 def fastest(size: int, most: int) -> int:
-    """What is measured by `measured_fastest`, once on a machine where it can be kept."""
+    """What `measured_fastest` finds, once on a machine; of a busy one, once in a process."""
     return _kept_or_measured(size, most, cache.folder())
 
 
@@ -90,8 +91,17 @@ def _kept_or_measured(size: int, most: int, folder: object) -> int:
     found = cache.noted(NAME).get(key)
     if not isinstance(found, int) or not 1 <= found <= most:
         found = measured_fastest(size, most)
-        cache.note(NAME, key, found)
+        if not _is_busy():
+            cache.note(NAME, key, found)
     return found
+
+
+def _is_busy() -> bool:
+    """Whether so much else is computed that several threads may have seemed to pay less than they
+    do, which should not be kept."""
+    with suppress(AttributeError, OSError):  # there is no such figure on Windows
+        return os.getloadavg()[0] > (os.cpu_count() or 1) / 2
+    return False
 
 
 def measured_fastest(size: int, most: int) -> int:
