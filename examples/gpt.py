@@ -101,7 +101,10 @@ def main() -> float:
     options = parser.parse_args()
     torch.manual_seed(options.seed)
     generator = torch.Generator().manual_seed(options.seed)
-    text = options.text.read_text(encoding="utf-8")
+    try:
+        text = options.text.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as problem:
+        parser.error(f"{options.text}: {getattr(problem, 'strerror', None) or 'not UTF-8'}")
     alphabet = sorted(set(text) | set(options.prompt))
     number = {character: i for i, character in enumerate(alphabet)}
     tokens = torch.tensor([number[character] for character in text])

@@ -81,3 +81,14 @@ def test_a_gpt_wants_enough_text(tmp_path, monkeypatch, capsys) -> None:
     with pytest.raises(SystemExit):
         run(monkeypatch, "gpt.py", text)
     assert "has 9 characters; expected more than 640" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("content", "says"), [(None, "No such file"), (b"caf\xe9", "not UTF-8"), (b"a", "1 characters")]
+)
+def test_a_text_that_cannot_be_used_is_refused(content, says, tmp_path, monkeypatch, capsys):
+    if content is not None:
+        (tmp_path / "text").write_bytes(content)
+    with pytest.raises(SystemExit):
+        run(monkeypatch, "gpt.py", tmp_path / "text")
+    assert says in capsys.readouterr().err.splitlines()[-1]
